@@ -1,0 +1,184 @@
+"""The database as the rest of the server sees it: one interface, two engines.
+
+`await db.write(body, *args)` and `await db.read(body, *args)` run `body(tx, *args)` in one
+transaction and give back what it returns. SQL is written once, with `$1` parameters, in the subset
+that SQLite and PostgreSQL share; what differs lives in this package and nowhere else.
+
+On SQLite the methods of a transaction complete without suspending, so that a whole body is driven
+by one `send(None)`. A body must therefore await nothing but its own transaction: no sleep, no
+file, no call to the outside. One that suspends raises RuntimeError.
+
+A body may be run again after a lost race (a unique key taken by a concurrent transaction, a
+deadlock), so it must have no effect but on its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Concatenate, Final, Literal, ParamSpec, Protocol, TypeVar
+
+import msgspec
+
+Row = Sequence[Any]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+IN_VALUES: Final = "IN_VALUES"
+"""Stands in SQL for "is one of the values given to `all_in`"."""
+
+
+class DatabaseAway(Exception):
+    """The database cannot be reached or cannot take the transaction now; nothing was written."""
+
+
+class DiskFull(DatabaseAway):
+    """The disk is full or failed; nothing was written."""
+
+
+class UniqueViolation(Exception):
+    """A unique key is taken. `constraint` names the index or the columns, as the engine says."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+class SchemaMismatch(Exception):
+    """The schema is behind or ahead of this version; the text says what to run."""
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column of an event's `data`: its name in SQL, its member name, and how it is written."""
+
+    sql: str
+    member: str
+    kind: Literal["id", "text", "integer", "boolean", "time"]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A guarded write of one row together with the event that tells of it.
+
+    `sql` ends in `RETURNING` the `columns`, of which the first is the resource's id, and then
+    further columns the caller wants back; its `$1` is the account group. Where the row was
+    written, the event's `data` is the object made of `columns`, all in one transaction, on
+    PostgreSQL in one statement.
+    """
+
+    sql: str
+    event: str
+    columns: tuple[Column, ...]
+    also: tuple[str, ...] = ()
+
+    @property
+    def returning(self) -> str:
+        """The columns after `RETURNING`."""
+        return ", ".join([*(column.sql for column in self.columns), *self.also])
+
+
+class Transaction(Protocol):
+    """The statements of one transaction."""
+
+    async def one(self, sql: str, *args: Any) -> Row | None:
+        """The first row, or None."""
+
+    async def all(self, sql: str, *args: Any) -> Sequence[Row]:
+        """Every row. For answers of bounded size."""
+
+    async def all_in(self, sql: str, values: Sequence[Any], *args: Any) -> Sequence[Row]:
+        """Every row of a statement with `IN_VALUES` for `values` (bytes), of any number."""
+
+    async def run(self, sql: str, *args: Any) -> int:
+        """Run a statement; the number of rows it changed."""
+
+    async def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once for each row."""
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Insert many rows in bulk: COPY on PostgreSQL."""
+
+    async def change(self, change: Change, *args: Any, event_id: bytes, now: int) -> Row | None:
+        """Run a Change; the row it returned, or None where its guard refused."""
+
+    async def lock(self, key: bytes) -> None:
+        """Wait until no other transaction holds `key`; held to the end of this transaction."""
+
+    async def exclusive(self, table: str) -> None:
+        """Wait for the writers of a table that are under way, and keep others out to the end."""
+
+    async def try_lock(self, key: bytes) -> bool:
+        """As `lock`, but False where another transaction holds `key`."""
+
+    async def now(self) -> int:
+        """The database's own clock in milliseconds since 1970."""
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """What fails inside is undone without undoing the transaction."""
+
+
+class Snapshot(Protocol):
+    """A consistent view for reading in batches, held open across suspensions."""
+
+    async def one(self, sql: str, *args: Any) -> Row | None:
+        """The first row, or None."""
+
+    async def all(self, sql: str, *args: Any) -> Sequence[Row]:
+        """Every row. For answers of bounded size."""
+
+    def stream(self, sql: str, *args: Any, size: int = 500) -> AsyncIterator[Sequence[Row]]:
+        """The rows in batches of `size`, in constant memory."""
+
+
+Body = Callable[Concatenate[Transaction, P], Awaitable[T]]
+
+
+class Database(Protocol):
+    """One database, open."""
+
+    url: str
+    """For the tools that open it by SQLAlchemy: migrations and the job engine."""
+    slice_rows: int
+    """Rows of an import that are well written at once: a slice holds up other writers."""
+    one_writer: bool
+    """True where writers take turns, so that a busy one has to leave pauses."""
+
+    async def start(self) -> None:
+        """Connect. Raises DatabaseAway."""
+
+    async def close(self) -> None:
+        """Let what runs end, then disconnect."""
+
+    async def write(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a writing body; it is on disk when this returns. Raises DatabaseAway, DiskFull."""
+
+    async def write_long(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `write`, for a body that may run for more than a few milliseconds."""
+
+    async def write_single(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `write`, for a body that writes by at most one statement and reads besides."""
+
+    async def read(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a reading body whose cost is bounded by a key."""
+
+    async def read_long(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `read`, for a body that may look at many rows."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """A consistent view for streams."""
+
+    async def scrub(self) -> None:
+        """Make what was deleted unreadable on disk: after an erasure."""
+
+    async def version(self) -> str:
+        """The engine's name and version, for `longlist doctor`."""
+
+
+def open_database(*, sqlite_path: Any, database_url: str, pool: int = 20) -> Database:
+    """The engine that the settings name, not yet connected."""
+    if database_url:
+        from longlist.db.postgres import PostgresDatabase
+
+        return PostgresDatabase(database_url, pool=pool)
+    from longlist.db.sqlite import SqliteDatabase
+
+    return SqliteDatabase(sqlite_path)

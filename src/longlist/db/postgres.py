@@ -1,0 +1,263 @@
+"""PostgreSQL through asyncpg: one statement per write where it can be.
+
+Isolation is READ COMMITTED. Guards stand in the WHERE of the statement that writes, so that a
+concurrent change is seen by the statement itself and not by a look-up before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any, Final
+
+import asyncpg
+
+from longlist.db import IN_VALUES, Change, DatabaseAway, DiskFull, Row, UniqueViolation
+from longlist.db.events import one_statement
+
+_LOST_RACES: Final = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    UniqueViolation,
+)
+_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+)
+ATTEMPTS: Final = 4
+ACQUIRE_S: Final = 10.0
+_COUNT: Final = re.compile(r"(\d+)\Z")
+
+
+@lru_cache(maxsize=1024)
+def _any_of(sql: str, parameters: int) -> str:
+    return sql.replace(IN_VALUES, f"= ANY(${parameters + 1}::bytea[])")
+
+
+@lru_cache(maxsize=1024)
+def _with_event(change: Change, parameters: int) -> str:
+    return one_statement(change, parameters)
+
+
+def _lock_number(key: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), signed=True)
+
+
+class PostgresTransaction:
+    """Statements on one connection, in a transaction or each on its own."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def one(self, sql: str, *args: Any) -> Row | None:
+        try:
+            row: Row | None = await self._connection.fetchrow(sql, *args)
+        except asyncpg.UniqueViolationError as error:
+            raise UniqueViolation(error.constraint_name or "") from error
+        return row
+
+    async def all(self, sql: str, *args: Any) -> Sequence[Row]:
+        rows: Sequence[Row] = await self._connection.fetch(sql, *args)
+        return rows
+
+    async def all_in(self, sql: str, values: Sequence[Any], *args: Any) -> Sequence[Row]:
+        if not values:
+            return []
+        rows: Sequence[Row] = await self._connection.fetch(
+            _any_of(sql, len(args)), *args, list(values)
+        )
+        return rows
+
+    async def run(self, sql: str, *args: Any) -> int:
+        try:
+            status = await self._connection.execute(sql, *args)
+        except asyncpg.UniqueViolationError as error:
+            raise UniqueViolation(error.constraint_name or "") from error
+        found = _COUNT.search(status)
+        return int(found[1]) if found else 0
+
+    async def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        try:
+            await self._connection.executemany(sql, rows)
+        except asyncpg.UniqueViolationError as error:
+            raise UniqueViolation(error.constraint_name or "") from error
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        try:
+            await self._connection.copy_records_to_table(table, columns=columns, records=rows)
+        except asyncpg.UniqueViolationError as error:
+            raise UniqueViolation(error.constraint_name or "") from error
+
+    async def change(self, change: Change, *args: Any, event_id: bytes, now: int) -> Row | None:
+        return await self.one(_with_event(change, len(args)), *args, event_id, now)
+
+    async def lock(self, key: bytes) -> None:
+        await self._connection.execute("SELECT pg_advisory_xact_lock($1)", _lock_number(key))
+
+    async def exclusive(self, table: str) -> None:
+        await self._connection.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+
+    async def try_lock(self, key: bytes) -> bool:
+        taken: bool = await self._connection.fetchval(
+            "SELECT pg_try_advisory_xact_lock($1)", _lock_number(key)
+        )
+        return taken
+
+    async def now(self) -> int:
+        ms: int = await self._connection.fetchval(
+            "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+        )
+        return ms
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        async with self._connection.transaction():
+            yield
+
+
+class PostgresSnapshot:
+    """A REPEATABLE READ transaction held open for a stream."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def one(self, sql: str, *args: Any) -> Row | None:
+        row: Row | None = await self._connection.fetchrow(sql, *args)
+        return row
+
+    async def all(self, sql: str, *args: Any) -> Sequence[Row]:
+        rows: Sequence[Row] = await self._connection.fetch(sql, *args)
+        return rows
+
+    async def stream(self, sql: str, *args: Any, size: int = 500) -> AsyncIterator[Sequence[Row]]:
+        cursor = await self._connection.cursor(sql, *args)
+        while batch := await cursor.fetch(size):
+            yield batch
+
+
+async def _no_reset(_connection: Any) -> None:
+    """Nothing here changes a session, so a returned connection needs no round trip to clean it."""
+
+
+def _mapped(error: BaseException) -> BaseException:
+    if isinstance(error, asyncpg.DiskFullError):
+        return DiskFull("The disk of the database is full.")
+    if isinstance(error, _AWAY):
+        return DatabaseAway("The database cannot be reached.")
+    return error
+
+
+class PostgresDatabase:
+    """A pool of connections to one PostgreSQL installation."""
+
+    slice_rows = 4000
+    one_writer = False
+
+    def __init__(self, database_url: str, *, pool: int) -> None:
+        self.dsn = database_url
+        self.url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database_url)
+        self._size = pool
+        self._pool: Any = None
+
+    async def start(self) -> None:
+        try:
+            self._pool = await asyncpg.create_pool(
+                self.dsn,
+                min_size=1,
+                max_size=self._size,
+                reset=_no_reset,
+                command_timeout=300,
+                max_inactive_connection_lifetime=600,
+                server_settings={"application_name": "longlist", "jit": "off"},
+            )
+        except (*_AWAY, asyncpg.PostgresError, ValueError) as error:
+            raise DatabaseAway(
+                "The database cannot be reached; check LONGLIST_DATABASE_URL and that it runs."
+            ) from error
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            try:
+                async with asyncio.timeout(10):
+                    await self._pool.close()
+            except TimeoutError:
+                self._pool.terminate()
+            self._pool = None
+
+    async def _in_transaction(
+        self, body: Any, args: Any, kwargs: Any, *, autocommit: bool = False
+    ) -> Any:
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+                transaction = PostgresTransaction(connection)
+                if autocommit:
+                    return await body(transaction, *args, **kwargs)
+                async with connection.transaction():
+                    return await body(transaction, *args, **kwargs)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise _mapped(error) from error
+
+    async def _write(self, body: Any, args: Any, kwargs: Any, *, autocommit: bool) -> Any:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._in_transaction(body, args, kwargs, autocommit=autocommit)
+            except _LOST_RACES:
+                # Run again: its look-ups now see the transaction that won.
+                if attempt == ATTEMPTS:
+                    raise
+                await asyncio.sleep(0.002 * attempt)
+        raise AssertionError("unreachable")
+
+    async def write(self, body: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self._write(body, args, kwargs, autocommit=False)
+
+    write_long = write
+
+    async def write_single(self, body: Any, *args: Any, **kwargs: Any) -> Any:
+        """Each statement is its own transaction, which saves two round trips."""
+        return await self._write(body, args, kwargs, autocommit=True)
+
+    async def read(self, body: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self._in_transaction(body, args, kwargs, autocommit=True)
+
+    async def read_long(self, body: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_S) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                return await body(PostgresTransaction(connection), *args, **kwargs)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise _mapped(error) from error
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
+        async with (
+            self._pool.acquire(timeout=ACQUIRE_S) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield PostgresSnapshot(connection)
+
+    async def scrub(self) -> None:
+        """Rewrite nothing, free everything: a plain VACUUM empties the dead rows of the pages."""
+        async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+            for table in ("prospects", "prospect_keys", "memberships"):
+                await connection.execute(f"VACUUM {table}", timeout=3600)
+
+    async def version(self) -> str:
+        async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+            return f"PostgreSQL {await connection.fetchval('SHOW server_version')}"

@@ -1,0 +1,37 @@
+"""How Alembic reaches the database: the URL is handed over by `longlist.schema_version`."""
+
+from alembic import context
+from sqlalchemy import create_engine, event, pool, text
+
+from longlist.tables import METADATA
+
+LOCK_TIMEOUT_MS = 5000
+
+
+def run() -> None:
+    """Apply the revisions in one transaction each."""
+    engine = create_engine(context.config.attributes["url"], poolclass=pool.NullPool)
+    sqlite = engine.dialect.name == "sqlite"
+    if sqlite:
+
+        @event.listens_for(engine, "connect")
+        def _settings(connection, _record):  # type: ignore[no-untyped-def]
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+
+    with engine.connect() as connection:
+        if not sqlite:
+            # A migration waits for no one for long: old processes go on working beside it.
+            connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
+            connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=METADATA,
+            render_as_batch=True,
+            transaction_per_migration=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()

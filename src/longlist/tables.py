@@ -1,0 +1,322 @@
+"""Every table, index and constraint.
+
+`account_group_id` leads every key and index of what belongs to a group, so that tables can be
+partitioned by it and a group can be moved. Ids are 12 bytes that sort by time, instants are
+milliseconds, booleans 0 or 1, sets of words are text with spaces. Statements are written as text
+in the stores; this module is what the migrations and the schema check follow.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, LargeBinary(12), nullable=null)
+
+
+def _int(name: str, default: int | None = None, *, null: bool = False) -> Column[Any]:
+    server_default = None if default is None else text(str(default))
+    return Column(name, BigInteger, nullable=null, server_default=server_default)
+
+
+def _text(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, Text, nullable=null)
+
+
+def _bytes(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, LargeBinary, nullable=null)
+
+
+def _table(name: str, *parts: Any, clustered: bool = False) -> Table:
+    """`clustered`: rows are kept in the order of the primary key on SQLite."""
+    return Table(name, METADATA, *parts, sqlite_with_rowid=not clustered)
+
+
+_COUNTS: Final = ("received", "added", "updated", "unchanged", "skipped", "failed")
+
+installation = _table(
+    "installation",
+    Column("name", Text, primary_key=True),
+    _text("value"),
+)
+
+account_groups = _table(
+    "account_groups",
+    Column("id", LargeBinary(12), primary_key=True),
+    _text("name"),
+    _int("unique_audience_names", 0),
+    _int("max_results_cap"),
+    _int("file_rows_cap"),
+    _int("credits", null=True),
+    _int("credits_reserved", 0),
+    _int("next_folder_position", 0),
+    _int("created_at"),
+)
+
+api_keys = _table(
+    "api_keys",
+    Column("id", LargeBinary(12), primary_key=True),
+    Column("hash", LargeBinary(32), nullable=False),
+    _text("prefix"),
+    _text("name"),
+    _text("permissions"),
+    _int("rate_limit_per_minute", null=True),
+    _int("rate_limit_burst", null=True),
+    _int("created_at"),
+    _int("expires_at", null=True),
+    _int("last_used_at", null=True),
+    _int("revoked_at", null=True),
+    UniqueConstraint("hash"),
+)
+
+api_key_groups = _table(
+    "api_key_groups",
+    Column("api_key_id", LargeBinary(12), ForeignKey("api_keys.id"), nullable=False),
+    Column("account_group_id", LargeBinary(12), ForeignKey("account_groups.id"), nullable=False),
+    PrimaryKeyConstraint("api_key_id", "account_group_id"),
+    Index(None, "account_group_id"),
+    clustered=True,
+)
+
+rate_buckets = _table(
+    "rate_buckets",
+    Column("api_key_id", LargeBinary(12), primary_key=True),
+    _int("full_at_us"),
+)
+
+folders = _table(
+    "folders",
+    _id("account_group_id"),
+    _id("id"),
+    _text("name"),
+    _text("audience_type"),
+    _int("is_pinned", 0),
+    _int("position"),
+    _int("version", 1),
+    _int("created_at"),
+    _int("updated_at"),
+    PrimaryKeyConstraint("account_group_id", "id"),
+    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
+    UniqueConstraint("account_group_id", "position"),
+)
+
+audiences = _table(
+    "audiences",
+    _id("account_group_id"),
+    _id("id"),
+    _text("name"),
+    _text("name_folded"),
+    _text("unique_name", null=True),
+    _text("type"),
+    _text("description", null=True),
+    _id("folder_id", null=True),
+    _int("prospect_count", 0),
+    _int("version", 1),
+    _id("active_job_id", null=True),
+    _int("created_at"),
+    PrimaryKeyConstraint("account_group_id", "id"),
+    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
+    ForeignKeyConstraint(
+        ["account_group_id", "folder_id"], ["folders.account_group_id", "folders.id"]
+    ),
+    Index(None, "account_group_id", "folder_id", "id"),
+    Index("uq_audiences_unique_name", "account_group_id", "unique_name", unique=True),
+)
+
+prospects = _table(
+    "prospects",
+    _id("account_group_id"),
+    _id("id"),
+    _text("first_name", null=True),
+    _text("last_name", null=True),
+    _text("name", null=True),
+    _text("headline", null=True),
+    _text("about", null=True),
+    _text("photo_url", null=True),
+    _text("linkedin_url", null=True),
+    _text("public_identifier", null=True),
+    _text("provider_id", null=True),
+    _text("title", null=True),
+    _text("location", null=True),
+    _text("email", null=True),
+    _text("phone", null=True),
+    _text("company_name", null=True),
+    _text("company_linkedin_identifier", null=True),
+    _text("company_linkedin_url", null=True),
+    _text("company_industry", null=True),
+    _text("company_website", null=True),
+    _text("company_domain", null=True),
+    _text("company_size", null=True),
+    _int("version", 1),
+    _int("created_at"),
+    _int("updated_at"),
+    PrimaryKeyConstraint("account_group_id", "id"),
+    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
+    clustered=True,
+)
+
+prospect_keys = _table(
+    "prospect_keys",
+    _id("account_group_id"),
+    Column("key", LargeBinary(16), nullable=False),
+    _id("prospect_id"),
+    PrimaryKeyConstraint("account_group_id", "key", "prospect_id"),
+    clustered=True,
+)
+
+memberships = _table(
+    "memberships",
+    _id("account_group_id"),
+    _id("audience_id"),
+    _id("prospect_id"),
+    _id("touched_by", null=True),
+    PrimaryKeyConstraint("account_group_id", "audience_id", "prospect_id"),
+    ForeignKeyConstraint(
+        ["account_group_id", "audience_id"], ["audiences.account_group_id", "audiences.id"]
+    ),
+    Index(None, "account_group_id", "prospect_id"),
+    clustered=True,
+)
+
+suppressions = _table(
+    "suppressions",
+    _id("account_group_id"),
+    _id("id"),
+    _text("kind"),
+    Column("key", LargeBinary(16), nullable=False),
+    _text("reason"),
+    _text("note", null=True),
+    _int("created_at"),
+    PrimaryKeyConstraint("account_group_id", "id"),
+    UniqueConstraint("account_group_id", "key"),
+    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
+)
+
+files = _table(
+    "files",
+    _id("account_group_id"),
+    _id("id"),
+    _text("stored_as"),
+    _text("inspection"),
+    _int("created_at"),
+    _int("expires_at"),
+    PrimaryKeyConstraint("account_group_id", "id"),
+    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
+    Index(None, "expires_at"),
+)
+
+prospecting_jobs = _table(
+    "prospecting_jobs",
+    _id("account_group_id"),
+    _id("id"),
+    _id("audience_id"),
+    _text("source_kind"),
+    _text("source"),
+    _id("file_id", null=True),
+    _text("status"),
+    _text("cursor", null=True),
+    *[_int(name, 0) for name in _COUNTS],
+    Column("progress", Integer, nullable=False, server_default=text("0")),
+    _int("expected_rows", 0),
+    _int("credits_reserved", 0),
+    _int("credits_charged", 0),
+    _int("token", 0),
+    _text("worker_id", null=True),
+    _int("rescues", 0),
+    _int("enqueued", 0),
+    _text("error_code", null=True),
+    _text("error_message", null=True),
+    _int("created_at"),
+    _int("updated_at"),
+    _int("started_at", null=True),
+    _int("finished_at", null=True),
+    PrimaryKeyConstraint("account_group_id", "id"),
+    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
+    Index(None, "account_group_id", "audience_id", "id"),
+    Index(
+        "ix_prospecting_jobs_live",
+        "status",
+        "id",
+        sqlite_where=text("status IN ('queued', 'running')"),
+        postgresql_where=text("status IN ('queued', 'running')"),
+    ),
+)
+
+job_rows = _table(
+    "job_rows",
+    _id("account_group_id"),
+    _id("job_id"),
+    _int("position"),
+    _int("line", null=True),
+    _text("outcome"),
+    _text("reason", null=True),
+    _text("message", null=True),
+    _id("prospect_id", null=True),
+    PrimaryKeyConstraint("account_group_id", "job_id", "position"),
+    clustered=True,
+)
+
+workers = _table(
+    "workers",
+    Column("id", Text, primary_key=True),
+    _int("started_at"),
+    _int("beat_at"),
+)
+
+idempotency_keys = _table(
+    "idempotency_keys",
+    _id("account_group_id"),
+    _text("key"),
+    Column("request", LargeBinary(32), nullable=False),
+    _int("status"),
+    _text("data"),
+    _text("headers"),
+    _id("resource_id", null=True),
+    _int("created_at"),
+    PrimaryKeyConstraint("account_group_id", "key"),
+    Index(None, "created_at"),
+)
+
+events = _table(
+    "events",
+    Column(
+        "sequence",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    _id("account_group_id"),
+    _id("id"),
+    _text("type"),
+    _int("created_at"),
+    _id("resource_id"),
+    _text("data"),
+    Index(None, "account_group_id", "sequence"),
+    Index(None, "created_at"),
+)
