@@ -1,0 +1,1 @@
+"""Account groups and what a key may do."""
