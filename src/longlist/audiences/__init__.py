@@ -1,0 +1,1 @@
+"""Audiences and the folders they are in."""
