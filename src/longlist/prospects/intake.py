@@ -1,0 +1,271 @@
+"""Taking people into an audience: who is new, who is known, and what became of each row.
+
+A batch is decided in memory against the stored people that share a key with it, in the order of
+its rows, each row seeing what the ones before it did; then it is written in bulk. Every row gets
+one outcome, and the outcomes add up to the rows (contract 5.0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from longlist.context import Context
+from longlist.ids import new_ids
+from longlist.prospects import member_store as members
+from longlist.prospects import store
+from longlist.prospects import suppression_store as suppressions
+from longlist.prospects.identity import (
+    Candidate,
+    KeyHasher,
+    Keys,
+    decide,
+    keys_of,
+    merge,
+    suppression_keys,
+)
+from longlist.prospects.person import Person, RowRefused
+
+OutcomeName = Literal["added", "updated", "unchanged", "skipped", "failed"]
+
+
+class Counts(msgspec.Struct):
+    """Rows by outcome; the five add up to `received`."""
+
+    received: int = 0
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        """The sum of both."""
+        return Counts(
+            *(
+                mine + theirs
+                for mine, theirs in zip(
+                    msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True
+                )
+            )
+        )
+
+
+class Entry(msgspec.Struct):
+    """One row to take in: a person with keys, an existing prospect, or a refusal."""
+
+    position: int
+    line: int | None = None
+    person: Person | None = None
+    keys: Keys | None = None
+    suppressed_by: Sequence[bytes] = ()
+    prospect_id: bytes | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+class Outcome(msgspec.Struct):
+    """What became of one row."""
+
+    position: int
+    outcome: OutcomeName
+    reason: str | None = None
+    message: str | None = None
+    prospect_id: bytes | None = None
+    line: int | None = None
+
+
+def entry(hasher: KeyHasher, position: int, person: Person, line: int | None = None) -> Entry:
+    """The entry of a person; one without identity becomes a refusal."""
+    try:
+        keys = keys_of(person, hasher)
+        listed = [key for _, key in suppression_keys(person, hasher)]
+    except RowRefused as refused:
+        return refusal(position, refused.reason, refused.message, line)
+    return Entry(position, line, person, keys, listed)
+
+
+def refusal(position: int, reason: str, message: str | None, line: int | None = None) -> Entry:
+    """The entry of a row that cannot be taken."""
+    return Entry(position, line, reason=reason, message=message)
+
+
+class _Known(msgspec.Struct):
+    """A person the batch has to do with, as they are now."""
+
+    id: bytes
+    person: Person
+    candidate: Candidate
+    stored_keys: frozenset[bytes] = frozenset()
+    is_new: bool = False
+    changed: bool = False
+    member: bool = False
+    joined: bool = False
+    seen: bool = False
+
+
+_NAMED_IDS: Final = 10
+_SEEN_MESSAGE: Final = "This person was in an earlier row of the same source."
+_SUPPRESSED_MESSAGE: Final = "This person is on the suppression list."
+_STRANGER_MESSAGE: Final = "There is no such prospect in this account group."
+
+
+class _Batch:
+    """The people of one batch in memory, and the decisions made so far."""
+
+    def __init__(self, ctx: Context, new: Iterable[bytes]) -> None:
+        self.hasher = ctx.hasher
+        self.known: dict[bytes, _Known] = {}
+        self.by_key: dict[bytes, set[bytes]] = {}
+        self.suppressed: set[bytes] = set()
+        self._new = iter(new)
+
+    def learn(self, known: _Known) -> None:
+        """Make a person findable by their keys."""
+        self.known[known.id] = known
+        for key in _all_keys(known.candidate):
+            self.by_key.setdefault(key, set()).add(known.id)
+
+    def decide(self, entry: Entry) -> Outcome:
+        """What becomes of one row."""
+        if entry.reason is not None:
+            return Outcome(entry.position, "failed", entry.reason, entry.message)
+        if entry.prospect_id is not None:
+            known = self.known.get(entry.prospect_id)
+            if known is None:
+                return Outcome(entry.position, "failed", "NOT_FOUND", _STRANGER_MESSAGE)
+            return self._join(entry, known, changed=False)
+        if not self.suppressed.isdisjoint(entry.suppressed_by):
+            return Outcome(entry.position, "skipped", "SUPPRESSED", _SUPPRESSED_MESSAGE)
+        return self._decide_person(entry)
+
+    def _decide_person(self, entry: Entry) -> Outcome:
+        keys, person = entry.keys, entry.person
+        assert keys is not None
+        assert person is not None
+        ids = {id_ for _, key in keys.all() for id_ in self.by_key.get(key, ())}
+        match = decide(keys, [self.known[id_].candidate for id_ in ids])
+        if match.is_ambiguous:
+            named = " and ".join(id_.hex() for id_ in match.ids[:_NAMED_IDS])
+            message = f"The row matches several stored prospects: {named}."
+            return Outcome(entry.position, "failed", "AMBIGUOUS_MATCH", message)
+        if match.id is None:
+            id_ = next(self._new)
+            known = _Known(id_, person, _candidate(id_, keys), is_new=True)
+            self.learn(known)
+            return self._join(entry, known, changed=False)
+        known = self.known[match.id]
+        return self._join(entry, known, changed=self._merge(known, person))
+
+    def _merge(self, known: _Known, person: Person) -> bool:
+        merged, changed = merge(known.person, person)
+        if changed:
+            known.person = merged
+            known.changed = True
+            known.candidate = _candidate(known.id, keys_of(merged, self.hasher))
+            self.learn(known)
+        return changed
+
+    @staticmethod
+    def _join(entry: Entry, known: _Known, *, changed: bool) -> Outcome:
+        seen, known.seen = known.seen, True
+        if not known.member:
+            known.member = known.joined = True
+            return Outcome(entry.position, "added", prospect_id=known.id)
+        if changed:
+            return Outcome(entry.position, "updated", prospect_id=known.id)
+        if seen:
+            return Outcome(
+                entry.position, "skipped", "DUPLICATE_IN_SOURCE", _SEEN_MESSAGE, known.id
+            )
+        return Outcome(entry.position, "unchanged", prospect_id=known.id)
+
+
+def _candidate(id_: bytes, keys: Keys) -> Candidate:
+    return Candidate(id_, keys.provider_id, keys.public_identifier, keys.email, keys.name_company)
+
+
+def _all_keys(candidate: Candidate) -> list[bytes]:
+    keys = (
+        candidate.provider_id, candidate.public_identifier, candidate.email,
+        candidate.name_company,
+    )  # fmt: skip
+    return [key for key in keys if key is not None]
+
+
+async def take_in(
+    ctx: Context, audience_id: bytes, entries: Sequence[Entry], *, job_id: bytes | None = None
+) -> tuple[list[Outcome], Counts, int]:
+    """Put people into an audience that the caller holds.
+
+    `job_id` names the source that the rows belong to, so that a person seen in an earlier batch of
+    it is known for a repeat. Returns the outcomes in the order of the entries, their counts, and
+    the audience's `prospectCount` after.
+    """
+    await store.lock_identity(ctx)
+    batch = await _load(ctx, audience_id, entries, job_id)
+    outcomes = [batch.decide(entry) for entry in entries]
+    for outcome, row in zip(outcomes, entries, strict=True):
+        outcome.line = row.line
+    counts = count(outcomes)
+    await _write(ctx, audience_id, list(batch.known.values()), job_id)
+    changed = counts.added + counts.updated > 0
+    total = await members.count(ctx, audience_id, counts.added, counts if changed else None)
+    return outcomes, counts, total
+
+
+def count(outcomes: Sequence[Outcome]) -> Counts:
+    """Rows by outcome."""
+    counts = Counts(received=len(outcomes))
+    for outcome in outcomes:
+        name = outcome.outcome
+        setattr(counts, name, getattr(counts, name) + 1)
+    return counts
+
+
+async def _load(
+    ctx: Context, audience_id: bytes, entries: Sequence[Entry], job_id: bytes | None
+) -> _Batch:
+    batch = _Batch(ctx, new_ids(max(1, len(entries))))
+    keys = list({key for e in entries if e.keys is not None for _, key in e.keys.all()})
+    listed = list({key for e in entries for key in e.suppressed_by})
+    if listed:
+        batch.suppressed = await suppressions.suppressed(ctx, listed)
+    ids = {e.prospect_id for e in entries if e.prospect_id is not None}
+    if keys:
+        ids |= await members.ids_of_keys(ctx, keys)
+    if not ids:
+        return batch
+    for found in (await store.get_many(ctx, list(ids))).values():
+        candidate = _candidate(found.id, keys_of(found.person, ctx.hasher))
+        stored_keys = frozenset(_all_keys(candidate))
+        batch.learn(_Known(found.id, found.person, candidate, stored_keys))
+    touched = await members.touched_among(ctx, audience_id, list(ids))
+    for prospect_id, touched_by in touched.items():
+        batch.known[prospect_id].member = True
+        batch.known[prospect_id].seen = job_id is not None and touched_by == job_id
+    return batch
+
+
+async def _write(
+    ctx: Context, audience_id: bytes, people: Sequence[_Known], job_id: bytes | None
+) -> None:
+    new = [known for known in people if known.is_new]
+    changed = [known for known in people if known.changed and not known.is_new]
+    await members.insert_people(ctx, [(known.id, known.person) for known in new])
+    await members.update_people(ctx, [(known.id, known.person) for known in changed])
+    now_has = {known.id: frozenset(_all_keys(known.candidate)) for known in (*new, *changed)}
+    await members.insert_keys(
+        ctx,
+        [(key, k.id) for k in (*new, *changed) for key in now_has[k.id] - k.stored_keys],
+    )
+    await members.delete_keys(
+        ctx, [(key, k.id) for k in changed for key in k.stored_keys - now_has[k.id]]
+    )
+    joined = [known.id for known in people if known.joined]
+    await members.insert(ctx, audience_id, joined, job_id)
+    if job_id is not None:
+        seen = [known.id for known in people if known.seen and known.member and not known.joined]
+        await members.touch(ctx, audience_id, seen, job_id)
