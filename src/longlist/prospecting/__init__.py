@@ -1,0 +1,1 @@
+"""Prospecting: the jobs that fill an audience, and the files and sources that feed them."""

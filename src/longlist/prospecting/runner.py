@@ -1,0 +1,131 @@
+"""Runs prospecting jobs for the job engine: pages from the source, saved with their outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import msgspec
+
+from longlist.context import Context, Installation
+from longlist.db import Transaction
+from longlist.ids import now_ms
+from longlist.jobs import Waiting
+from longlist.prospecting import file_store as files
+from longlist.prospecting import queue_store as queue
+from longlist.prospecting import store
+from longlist.prospecting.sources import Source, SourcePage, SourceRow
+from longlist.prospecting.sources.file_import import FileImport
+from longlist.prospecting.sources.url_upload import UrlUpload
+from longlist.prospecting.start import FileSource, Started, UrlSource, price_of
+from longlist.prospects import intake
+from longlist.prospects.intake import Entry
+from longlist.prospects.person import RowRefused, make_person
+
+KIND = "prospecting"
+
+
+class Claim(msgspec.Struct):
+    """A job that a worker holds under a token, with its source ready to be read."""
+
+    group: bytes
+    job: store.Job
+    source: Source
+    price: int
+
+
+class Page(msgspec.Struct):
+    """A page made ready outside any transaction: rows checked, normalised and with their keys."""
+
+    entries: list[Entry]
+    cursor: str | None
+
+
+class ProspectingRunner:
+    """The engine's view of prospecting jobs: see `jobs.Runner`."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+
+    def _context(self, tx: Transaction, group: bytes) -> Context:
+        ctx = Context(self._installation, group)
+        ctx.tx = tx
+        return ctx
+
+    async def waiting(self, tx: Transaction, limit: int) -> Sequence[Waiting]:
+        return await queue.waiting_everywhere(tx, limit)
+
+    async def held(self, tx: Transaction) -> Sequence[tuple[str, bytes]]:
+        return await queue.held_everywhere(tx)
+
+    async def claim(self, tx: Transaction, job_id: bytes, worker_id: str) -> Claim | None:
+        claimed = await queue.claim_everywhere(tx, job_id, worker_id, now_ms())
+        if claimed is None:
+            return None
+        group, job = claimed
+        started = msgspec.json.decode(job.source, type=Started)
+        source = await self._source(self._context(tx, group), job, started)
+        return Claim(group, job, source, price_of(started))
+
+    async def _source(self, ctx: Context, job: store.Job, started: Started) -> Source:
+        page_rows = self._installation.db.slice_rows
+        match started.source:
+            case FileSource(mapping=mapping, limit=limit, stop_at_limit=stop):
+                assert job.file_id is not None
+                file = await files.find(ctx, job.file_id)
+                assert file is not None  # the sweep leaves the files of live jobs alone
+                return FileImport(file, mapping, limit, stop, page_rows)
+            case UrlSource(profile_urls=urls):
+                return UrlUpload(urls, page_rows)
+
+    async def take_over(self, tx: Transaction, worker_id: str, max_rescues: int) -> int:
+        return await queue.take_over_everywhere(tx, self._installation, worker_id, max_rescues)
+
+    async def release(self, tx: Transaction, claim: Claim) -> bool:
+        ctx = self._context(tx, claim.group)
+        return await queue.release(ctx, claim.job.id, claim.job.token)
+
+    async def pages(self, claim: Claim) -> AsyncGenerator[Page, None]:
+        async for page in claim.source.pages(claim.job.cursor):
+            yield await asyncio.to_thread(self._prepare, claim.group, page)
+
+    def _prepare(self, group: bytes, page: SourcePage) -> Page:
+        hasher = self._installation.hasher(group)
+        return Page([_entry(hasher, row) for row in page.rows], page.cursor)
+
+    async def save(self, tx: Transaction, claim: Claim, page: Page) -> bool:
+        ctx = self._context(tx, claim.group)
+        job = await store.fence(ctx, claim.job.id, claim.job.token)
+        if job is None:
+            return False
+        outcomes, counts, _ = await intake.take_in(
+            ctx, job.audience_id, page.entries, job_id=job.id
+        )
+        await store.save_page(
+            ctx, job, outcomes, counts=counts, cursor=page.cursor, price=claim.price
+        )
+        return True
+
+    async def finish(self, tx: Transaction, claim: Claim) -> bool:
+        return await self._end(tx, claim, "completed")
+
+    async def fail(self, tx: Transaction, claim: Claim, code: str, message: str) -> bool:
+        return await self._end(tx, claim, "failed", code, message)
+
+    async def _end(self, tx: Transaction, claim: Claim, status: Any, *error: str) -> bool:
+        ctx = self._context(tx, claim.group)
+        job = await store.fence(ctx, claim.job.id, claim.job.token)
+        if job is None:
+            return False
+        await store.end(ctx, job, status, *error)
+        return True
+
+
+def _entry(hasher: Any, row: SourceRow) -> Entry:
+    if row.reason is not None:
+        return intake.refusal(row.position, row.reason, row.message, row.line)
+    try:
+        return intake.entry(hasher, row.position, make_person(row.values), row.line)
+    except RowRefused as refused:
+        return intake.refusal(row.position, refused.reason, refused.message, row.line)

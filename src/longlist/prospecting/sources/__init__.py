@@ -1,0 +1,39 @@
+"""Where the rows of a job come from: one module for each kind of source.
+
+A source gives pages of rows from a cursor on. A cursor is JSON of the source's own and is kept
+with the job, so that a job goes on after a crash from the page after the last one saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class SourceRow(msgspec.Struct):
+    """One row: prospect fields by their contract names, or why it could not be read.
+
+    `position` counts from 1 in the order the source gave the rows; `line` is the line of a file.
+    """
+
+    position: int
+    values: Mapping[str, str | None] = {}
+    line: int | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+class SourcePage(msgspec.Struct):
+    """Rows, and the cursor that follows them; None after the last."""
+
+    rows: list[SourceRow]
+    cursor: str | None
+
+
+class Source(Protocol):
+    """A source of one job. Raises jobs.JobFailed to end the job with a reason."""
+
+    def pages(self, cursor: str | None) -> AsyncGenerator[SourcePage, None]:
+        """Pages from `cursor` on, None for the start. Called outside any transaction."""

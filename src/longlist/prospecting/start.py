@@ -1,0 +1,253 @@
+"""Starting a job: what may be asked for, in which order it is refused, what is kept of it.
+
+The order is the contract's (1.5, 6.2): caps 400, then 404, 409, the 422s in their own order, and
+credits 402 last.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Final
+
+import msgspec
+
+from longlist.accounts import store as accounts
+from longlist.audiences import folder_store as folders
+from longlist.audiences import store as audiences
+from longlist.context import Context
+from longlist.decoding import (
+    CreateBody,
+    Description,
+    HttpsUrl,
+    Id,
+    Integer,
+    Items,
+    Name,
+    OneLine,
+)
+from longlist.errors import Issue, Unprocessable, ValidationFailed
+from longlist.events import store as events
+from longlist.ids import new_id
+from longlist.prospecting import file_store as files
+from longlist.prospecting import mapping as mappings
+from longlist.prospecting import store
+from longlist.prospecting.file_store import StoredFile
+
+_MOST: Final = 2**31 - 1
+_AUDIENCE: Final = ("audienceId", "audienceName")
+_MaxResults = Annotated[int, Integer(min=1, max=_MOST)]
+_Line128 = Annotated[str, OneLine(max=128)]
+_Line255 = Annotated[str, OneLine(max=255)]
+_Filter = Annotated[list[_Line255], Items(min=1, max=50)]
+_ProfileUrl = Annotated[str, HttpsUrl(host="linkedin.com", path=r"/in/[^/]+/?")]
+
+
+class _Common(CreateBody, kw_only=True):
+    """What every kind of start takes."""
+
+    __exactly_one__: ClassVar[tuple[tuple[str, ...], ...]] = (_AUDIENCE,)
+
+    audience_id: Id | None = None
+    audience_name: Name | None = None
+    audience_description: Description | None = None
+    folder_id: Id | None = None
+    max_results: _MaxResults | None = None
+    search_emails: bool = False
+    dry_run: bool = False
+
+    def check(self) -> list[Issue]:
+        """A description and a folder are for a new audience."""
+        if self.audience_id is None:
+            return []
+        return [
+            Issue(name, "not_settable", f"{name} goes with audienceName only.")
+            for name, value in (
+                ("audienceDescription", self.audience_description),
+                ("folderId", self.folder_id),
+            )
+            if value is not None
+        ]
+
+
+class StartLinkedinSearch(_Common, kw_only=True, tag_field="type", tag="linkedin_search"):
+    """Fill an audience from a LinkedIn people search."""
+
+    search_url: Annotated[str, HttpsUrl(host="linkedin.com", path=r"/search/.*")]
+
+
+class StartSalesNavigator(_Common, kw_only=True, tag_field="type", tag="sales_navigator"):
+    """Fill an audience from a saved search or a lead list of Sales Navigator."""
+
+    __exactly_one__: ClassVar[tuple[tuple[str, ...], ...]] = (
+        _AUDIENCE,
+        ("savedSearchId", "leadListId"),
+    )
+
+    saved_search_id: _Line128 | None = None
+    lead_list_id: _Line128 | None = None
+
+
+class StartPostCommenters(_Common, kw_only=True, tag_field="type", tag="post_commenters"):
+    """Fill an audience with the people who commented on a post."""
+
+    post_url: Annotated[str, HttpsUrl(host="linkedin.com", path=r"/(?:posts|feed/update)/.*")]
+
+
+class StartUrlUpload(_Common, kw_only=True, tag_field="type", tag="url_upload"):
+    """Fill an audience from profile URLs."""
+
+    profile_urls: Annotated[list[_ProfileUrl], Items(min=1, max=1000)]
+
+
+class StartFileImport(_Common, kw_only=True, tag_field="type", tag="file_import"):
+    """Fill an audience from an uploaded file; the suggested mapping where none is sent."""
+
+    file_id: Id
+    mapping: Annotated[dict[str, _Line255 | None], Items(min=1, max=1000)] | None = None
+
+
+class DirectoryFilters(CreateBody):
+    """Narrows a directory search: any of the texts of each member."""
+
+    titles: _Filter | None = None
+    companies: _Filter | None = None
+    locations: _Filter | None = None
+    industries: _Filter | None = None
+
+
+class StartDirectorySearch(_Common, kw_only=True, tag_field="type", tag="directory_search"):
+    """Fill an audience from the operator's own directory of people."""
+
+    query: Annotated[str, OneLine(max=500)]
+    filters: DirectoryFilters | None = None
+
+
+Start = (
+    StartLinkedinSearch
+    | StartSalesNavigator
+    | StartPostCommenters
+    | StartUrlUpload
+    | StartFileImport
+    | StartDirectorySearch
+)
+
+
+class FileSource(msgspec.Struct, tag="file_import"):
+    """What is kept of the start of a `file_import`."""
+
+    mapping: dict[str, str | None]
+    limit: int
+    stop_at_limit: bool
+
+
+class UrlSource(msgspec.Struct, tag="url_upload"):
+    """What is kept of the start of a `url_upload`."""
+
+    profile_urls: list[str]
+
+
+class Started(msgspec.Struct):
+    """What is kept of a start, for the worker."""
+
+    source: FileSource | UrlSource
+    search_emails: bool = False
+
+
+def price_of(started: Started) -> int:
+    """Credits for each prospect that the job imports (contract 1.11)."""
+    return 2 if started.search_emails else 1
+
+
+async def start(ctx: Context, body: Start) -> store.Job:
+    """Queue a job and lock its audience, in one transaction."""
+    group = await accounts.get(ctx)
+    file = await _check_caps(ctx, body, group)
+    job_id = new_id()
+    audience = await _audience(ctx, body, job_id)
+    started, expected = _source(body, group, file)
+    estimate = price_of(started) * expected
+    made = await store.create(
+        ctx,
+        job_id,
+        audience.id,
+        source_kind=_kind(body),
+        source=msgspec.json.encode(started).decode(),
+        expected_rows=expected,
+        credits_reserved=estimate if group.credits is not None else 0,
+        file_id=None if file is None else file.id,
+    )
+    await events.record(ctx, "audience.filling", audience.id, audience.audience)
+    return made
+
+
+def _kind(body: Start) -> str:
+    return str(type(body).__struct_config__.tag)
+
+
+async def _check_caps(ctx: Context, body: Start, group: accounts.AccountGroup) -> StoredFile | None:
+    """The file of a `file_import`. Raises ValidationFailed over a cap, NotFound for the file."""
+    cap = group.file_rows_cap if isinstance(body, StartFileImport) else group.max_results_cap
+    wanted = None if isinstance(body, StartUrlUpload) else body.max_results
+    if wanted is not None and wanted > cap:
+        raise _over_cap(cap, "maxResults is above the cap of this account group.")
+    if not isinstance(body, StartFileImport):
+        return None
+    file = await files.get(ctx, body.file_id)
+    if wanted is None and file.inspection.row_estimate > cap:
+        raise _over_cap(cap, "The file has more rows than the cap of this account group.")
+    return file
+
+
+def _over_cap(cap: int, message: str) -> ValidationFailed:
+    return ValidationFailed(
+        message,
+        f"Send a maxResults of at most {cap}.",
+        issues=[Issue("maxResults", "out_of_range", f"At most {cap}.")],
+        context={"cap": cap},
+    )
+
+
+async def _audience(ctx: Context, body: Start, job_id: bytes) -> audiences.Stored:
+    """The audience the job fills, locked. The 422s come in the contract's order."""
+    existing = folder = None
+    if body.audience_id is not None:
+        existing = await store.lock_audience(ctx, body.audience_id, job_id)
+    elif body.folder_id is not None:
+        folder = await folders.hold(ctx, body.folder_id)
+    if not isinstance(body, StartFileImport | StartUrlUpload):
+        raise Unprocessable(
+            "No provider is set up for this kind of job in this account group.",
+            "Ask the operator to add one with longlist sources add.",
+            code="SOURCE_NOT_CONFIGURED",
+        )
+    if folder is not None:
+        folders.check_fits(folder, _kind(body))
+    if existing is not None:
+        return existing
+    assert body.audience_name is not None
+    return await audiences.create(
+        ctx,
+        name=body.audience_name,
+        type_=_kind(body),
+        description=body.audience_description,
+        folder_id=body.folder_id,
+        active_job_id=job_id,
+    )
+
+
+def _source(
+    body: Start, group: accounts.AccountGroup, file: StoredFile | None
+) -> tuple[Started, int]:
+    """What is kept of the start, and the rows expected. Raises Unprocessable (MAPPING_INVALID)."""
+    if isinstance(body, StartUrlUpload):
+        return Started(UrlSource(body.profile_urls), body.search_emails), len(body.profile_urls)
+    assert isinstance(body, StartFileImport)
+    assert file is not None
+    inspection = file.inspection
+    mapping = body.mapping
+    if mapping is None:
+        mapping = mappings.suggest(inspection.columns, inspection.preview)
+    if issues := mappings.check(mapping, inspection.columns):
+        raise store.mapping_invalid(issues)
+    limit = body.max_results or group.file_rows_cap
+    source = FileSource(mapping, limit, body.max_results is not None)
+    return Started(source, body.search_emails), min(inspection.row_estimate, limit)
