@@ -1,0 +1,1 @@
+"""The servers Longlist is measured beside."""
