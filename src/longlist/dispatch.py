@@ -76,30 +76,32 @@ class Dispatcher:
         self, request: Request, operation: Operation, group: bytes, values: list[str]
     ) -> Reply:
         """The reply to an admitted request. `values` are those of the path's parameters."""
-        async with AsyncExitStack() as stack:
-            call = await self._decode(request, operation, group, values, stack)
-            if operation.work is Work.SNAPSHOT:
-                return await self._stream(call)
-            wait_s = getattr(call.args[-1], "wait", None) if call.args else None
-            answer = await self._answer(call)
-            if wait_s:
-                answer = await self._wait(call, answer, wait_s)
-            return answer if isinstance(answer, Reply) else self._reply(call, answer)
+        call = await self._decode(request, operation, group, values)
+        if operation.receive is not None:
+            # What was received is kept or thrown away by how the work on it ends.
+            async with operation.receive(call.ctx, request, *call.args) as received:
+                call.args.append(received)
+                self._fingerprint(call, received.fingerprint)
+                return await self._perform(call)
+        return await self._perform(call)
+
+    async def _perform(self, call: Call) -> Reply:
+        if call.operation.work is Work.SNAPSHOT:
+            return await self._stream(call)
+        wait_s = getattr(call.args[-1], "wait", None) if call.args else None
+        answer = await self._answer(call)
+        if wait_s:
+            answer = await self._wait(call, answer, wait_s)
+        return answer if isinstance(answer, Reply) else self._reply(call, answer)
 
     async def _decode(
-        self,
-        request: Request,
-        operation: Operation,
-        group: bytes,
-        values: list[str],
-        stack: AsyncExitStack,
+        self, request: Request, operation: Operation, group: bytes, values: list[str]
     ) -> Call:
-        body: Any = None
-        if operation.receive is not None:
+        raw = b""
+        if operation.has_body:
             request.check_media_type(operation)
-        elif operation.body is not None:
-            request.check_media_type(operation)
-            raw = await request.body(operation.body_limit)
+            if operation.body is not None:
+                raw = await request.body(operation.body_limit)
         else:
             await request.no_body(operation)
         ctx = Context(
@@ -115,22 +117,14 @@ class Dispatcher:
             if name in operation.ids:
                 call.args.append(decoding.path_id(value, name))
         query = self._query(call)
-        self._headers(call)
-        if operation.body is not None:
-            loaded = strict_json.loads(raw)
-            body = self._bodies[operation.id](loaded)
-            if call.key is not None:
-                self._fingerprint(call, loaded)
-        elif operation.receive is not None:
-            body = await stack.enter_async_context(operation.receive(ctx, request, query))
-            if call.key is not None:
-                self._fingerprint(call, body.fingerprint)
-        elif call.key is not None:
-            self._fingerprint(call, None)
         if query is not None:
             call.args.append(query)
-        if body is not None:
-            call.args.append(body)
+        self._headers(call)
+        loaded: Any = None
+        if operation.body is not None:
+            loaded = strict_json.loads(raw)
+            call.args.append(self._bodies[operation.id](loaded))
+        self._fingerprint(call, loaded)
         return call
 
     def _query(self, call: Call) -> Any:
@@ -152,6 +146,8 @@ class Dispatcher:
 
     @staticmethod
     def _fingerprint(call: Call, body: Any) -> None:
+        if call.key is None:
+            return
         request = call.request
         call.request_hash = idempotency.fingerprint(
             request.method, request.path.decode("latin-1"), request.query, body
@@ -162,8 +158,12 @@ class Dispatcher:
         match work:
             case Work.NONE:
                 return _as_answer(await call.operation.handler(call.ctx, *call.args))
-            case Work.READ:
+            case Work.READ if not (
+                call.operation.long_if and call.operation.long_if(call.args[-1])
+            ):
                 return await db.read(_run, call)
+            case Work.READ:
+                return await db.read_long(_run, call)
             case Work.READ_LONG:
                 return await db.read_long(_run, call)
             case Work.WRITE_SINGLE if call.key is None:

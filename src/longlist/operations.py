@@ -104,6 +104,8 @@ class Operation:
     body: Any = None
     query: Any = None
     body_limit: int = JSON_LIMIT
+    long_if: Callable[[Any], bool] | None = None
+    """For a `Work.READ` with a query: True where the query's filters may look at many rows."""
     tagged: bool = False
     """Sends an ETag and honours the conditional headers (letter E)."""
     takes_if_match: bool = True

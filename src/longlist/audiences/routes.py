@@ -164,7 +164,7 @@ OPERATIONS: Final = (
         query=ListAudiences,
         answer=AudiencePage,
         answer_name="AudienceList",
-        work=Work.READ_LONG,
+        long_if=lambda query: bool(query.q or query.type or query.folder_id),
         errors={502: ("UPSTREAM_ERROR",)},
     ),
     Operation(

@@ -19,11 +19,6 @@ import asyncpg
 from longlist.db import IN_VALUES, Change, DatabaseAway, DiskFull, Row, UniqueViolation
 from longlist.db.events import one_statement
 
-_LOST_RACES: Final = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    UniqueViolation,
-)
 _AWAY: Final = (
     OSError,
     TimeoutError,
@@ -36,9 +31,13 @@ _AWAY: Final = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.LockNotAvailableError,
 )
-ATTEMPTS: Final = 4
+ATTEMPTS: Final = 6
 ACQUIRE_S: Final = 10.0
 _COUNT: Final = re.compile(r"(\d+)\Z")
+
+
+class LostRace(DatabaseAway):
+    """A deadlock or a conflict, which running the transaction again may resolve."""
 
 
 @lru_cache(maxsize=1024)
@@ -156,6 +155,8 @@ async def _no_reset(_connection: Any) -> None:
 def _mapped(error: BaseException) -> BaseException:
     if isinstance(error, asyncpg.DiskFullError):
         return DiskFull("The disk of the database is full.")
+    if isinstance(error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
+        return LostRace("Other transactions were in the way.")
     if isinstance(error, _AWAY):
         return DatabaseAway("The database cannot be reached.")
     return error
@@ -215,7 +216,7 @@ class PostgresDatabase:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._in_transaction(body, args, kwargs, autocommit=autocommit)
-            except _LOST_RACES:
+            except (LostRace, UniqueViolation):
                 # Run again: its look-ups now see the transaction that won.
                 if attempt == ATTEMPTS:
                     raise

@@ -242,7 +242,7 @@ OPERATIONS: Final = (
         query=ListJobs,
         answer=Page[ShownJob],
         answer_name="ProspectingJobList",
-        work=Work.READ_LONG,
+        long_if=lambda query: query.status is not None,
     ),
     Operation(
         method="GET",

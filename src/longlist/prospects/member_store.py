@@ -41,16 +41,15 @@ def stream(ctx: Context, audience_id: bytes) -> Any:
     return snapshot.stream(f"{_MEMBERS} ORDER BY m.prospect_id DESC", ctx.group, audience_id)
 
 
+_DELETE: Final = (
+    "DELETE FROM memberships WHERE account_group_id = $1 AND audience_id = $2 AND prospect_id = $3"
+)
+
+
 async def delete(ctx: Context, audience_id: bytes, prospect_id: bytes) -> None:
     """Take a prospect out of a ready audience. Raises NotFound where it is not in it."""
     await audiences.hold(ctx, audience_id)
-    removed = await ctx.tx.run(
-        "DELETE FROM memberships WHERE account_group_id = $1 AND audience_id = $2"
-        " AND prospect_id = $3",
-        ctx.group,
-        audience_id,
-        prospect_id,
-    )
+    removed = await ctx.tx.run(_DELETE, ctx.group, audience_id, prospect_id)
     if removed == 0:
         raise NotFound.resource("prospect")
     await count(ctx, audience_id, -1)
@@ -81,13 +80,20 @@ async def count(ctx: Context, audience_id: bytes, change: int, counts: Any = Non
 async def delete_from_all(ctx: Context, prospect_id: bytes) -> None:
     """Take a prospect out of every audience of the group, also filling ones."""
     rows = await ctx.tx.all(
-        "DELETE FROM memberships WHERE account_group_id = $1 AND prospect_id = $2"
-        " RETURNING audience_id",
+        "SELECT audience_id FROM memberships WHERE account_group_id = $1 AND prospect_id = $2"
+        " ORDER BY audience_id",
         ctx.group,
         prospect_id,
     )
-    for audience_id in sorted(row[0] for row in rows):
-        await count(ctx, audience_id, -1)
+    for (audience_id,) in rows:
+        # The audience before its memberships, as everywhere: no two writers wait for each other.
+        await ctx.tx.run(
+            "UPDATE audiences SET version = version WHERE account_group_id = $1 AND id = $2",
+            ctx.group,
+            audience_id,
+        )
+        if await ctx.tx.run(_DELETE, ctx.group, audience_id, prospect_id):
+            await count(ctx, audience_id, -1)
 
 
 async def ids_of_keys(ctx: Context, keys: Sequence[bytes]) -> set[bytes]:

@@ -147,6 +147,8 @@ def _entry(ctx: Context, position: int, row: ProspectInput) -> Entry:
 async def add_prospects(ctx: Context, audience_id: bytes, body: AddProspects) -> Answer:
     """Add people to an audience in one transaction, each row with its own outcome."""
     entries = [_entry(ctx, position, row) for position, row in enumerate(body.prospects, 1)]
+    # Identity before audience, as imports and erasures take them: no two wait for each other.
+    await store.lock_identity(ctx)
     await audiences.hold(ctx, audience_id)
     outcomes, counts, total = await intake.take_in(ctx, audience_id, entries)
     items: list[Any] = [

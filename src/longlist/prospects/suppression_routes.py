@@ -82,7 +82,7 @@ OPERATIONS: Final = (
         query=ListSuppressions,
         answer=Page[Suppression],
         answer_name="SuppressionList",
-        work=Work.READ_LONG,
+        long_if=lambda query: bool(query.kind or query.reason),
     ),
     Operation(
         method="POST",
