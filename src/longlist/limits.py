@@ -50,17 +50,22 @@ class Decision(msgspec.Struct):
     retry_after_s: int = 0
 
 
+def _ceil(seconds: float) -> int:
+    """Whole seconds, up; but not up from 10.000000001."""
+    return math.ceil(seconds - 1e-6)
+
+
 def _decision(rate: Rate, allowed: bool, full_in: float) -> Decision:
     """`full_in`: seconds until the bucket is full."""
     interval = rate.interval
     # A little slack: 10 tokens of 0.1 s must not count as 9 because of rounding.
     remaining = max(0, int((rate.burst * interval - full_in) / interval + 1e-6))
     decision = Decision(
-        allowed, rate.burst, math.ceil(rate.burst * interval), remaining, math.ceil(full_in)
+        allowed, rate.burst, _ceil(rate.burst * interval), remaining, _ceil(full_in)
     )
     if not allowed:
         decision.remaining = 0
-        decision.retry_after_s = max(1, math.ceil(full_in - (rate.burst - 1) * interval))
+        decision.retry_after_s = max(1, _ceil(full_in - (rate.burst - 1) * interval))
     return decision
 
 
