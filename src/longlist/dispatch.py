@@ -155,6 +155,8 @@ class Dispatcher:
 
     async def _answer(self, call: Call) -> Answer | Reply:
         work, db = call.operation.work, self._db
+        if call.operation.rehearses and call.operation.rehearses(call.args[-1]):
+            return await db.read_long(_run, call)
         match work:
             case Work.NONE:
                 return _as_answer(await call.operation.handler(call.ctx, *call.args))
@@ -178,6 +180,8 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         while isinstance(answer, Answer) and answer.pending and loop.time() < until:
+            if self._installation.stopping:
+                break
             await asyncio.sleep(min(POLL_S, max(0.0, until - loop.time())))
             answer = await self._answer(call)
         return answer

@@ -117,6 +117,12 @@ class Operation:
     """Makes the answer to a repeated Idempotency-Key, where the stored one would be out of date."""
     streams: tuple[str, ...] = ()
     """Media types answered outside the envelope."""
+    rehearses: Callable[[Any], bool] | None = None
+    """True for a body that asks what would happen: it runs as a long read and is not stored."""
+    also_answers: tuple[tuple[str, Any], ...] = ()
+    """Further schemas of an answer 200, by name."""
+    invalid_status: int = 400
+    """What a request that is not valid is answered; 422 where the contract puts it for 400."""
 
     @cached_property
     def id(self) -> str:
@@ -161,8 +167,7 @@ class Operation:
 
         add(500, "INTERNAL_ERROR")
         if not self.public:
-            if 422 not in self.errors or "VALIDATION_ERROR" not in self.errors[422]:
-                add(400, "VALIDATION_ERROR")
+            add(self.invalid_status, "VALIDATION_ERROR")
             add(401, "UNAUTHORIZED")
             add(429, "RATE_LIMITED")
             add(503, "OVERLOADED")

@@ -97,6 +97,18 @@ async def hold(ctx: Context, folder_id: bytes) -> Stored:
     return _stored(row)
 
 
+async def get(ctx: Context, folder_id: bytes) -> Stored:
+    """The folder. Raises NotFound."""
+    row = await ctx.tx.one(
+        f"SELECT {_COLUMNS} FROM folders WHERE account_group_id = $1 AND id = $2",
+        ctx.group,
+        folder_id,
+    )
+    if row is None:
+        raise NotFound.resource("folder")
+    return _stored(row)
+
+
 async def create(ctx: Context, *, name: str, audience_type: str) -> Stored:
     """Make a folder at the next free position."""
     position = await ctx.tx.one(

@@ -260,6 +260,13 @@ async def create(
     return audience
 
 
+async def check_name_free(ctx: Context, name: str) -> None:
+    """Raise Unprocessable (AUDIENCE_NAME_TAKEN) where a unique name is in use."""
+    refusal = await _name_taken(ctx, fold(name))
+    if refusal.context:
+        raise refusal
+
+
 async def _name_taken(ctx: Context, folded: str) -> Unprocessable:
     row = await ctx.tx.one(
         "SELECT id FROM audiences WHERE account_group_id = $1 AND unique_name = $2",

@@ -10,12 +10,13 @@ import msgspec
 from longlist import pages
 from longlist.context import Context
 from longlist.decoding import Cursor, Id, Integer, Limit, Query
-from longlist.errors import Issue, Unprocessable, ValidationFailed
+from longlist.errors import Issue, ValidationFailed
 from longlist.idempotency import Stored as StoredAnswer
 from longlist.ids import rfc3339
 from longlist.operations import AG, LARGE_JSON_LIMIT, Answer, Operation, Stream, Work
 from longlist.pages import Page
 from longlist.prospecting import store
+from longlist.prospecting.dry_run import DryRun, dry_run
 from longlist.prospecting.start import Start, start
 from longlist.prospecting.store import Job, JobStatus, ShownJob, ShownRow
 from longlist.prospects.export import csv_lines
@@ -109,11 +110,7 @@ def _started(ctx: Context, job: Job) -> Answer:
 async def start_prospecting_job(ctx: Context, body: Start) -> Answer:
     """Start a job that fills an audience; the audience is locked until the job ends."""
     if body.dry_run:
-        raise Unprocessable(
-            "A dry run is not available for this job.",
-            "Start the job without dryRun, or upload a small part of the file first.",
-            code="DRY_RUN_UNAVAILABLE",
-        )
+        return Answer(await dry_run(ctx, body), status=200)
     return _started(ctx, await start(ctx, body))
 
 
@@ -216,7 +213,9 @@ OPERATIONS: Final = (
         answer_name="ProspectingJobStart",
         status=202,
         also=(200,),
+        also_answers=(("ProspectingDryRun", DryRun),),
         work=Work.WRITE,
+        rehearses=lambda body: body.dry_run,
         replay=replay_start,
         errors={
             402: ("INSUFFICIENT_CREDITS",),

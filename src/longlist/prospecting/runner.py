@@ -15,13 +15,11 @@ from longlist.jobs import Waiting
 from longlist.prospecting import file_store as files
 from longlist.prospecting import queue_store as queue
 from longlist.prospecting import store
-from longlist.prospecting.sources import Source, SourcePage, SourceRow
-from longlist.prospecting.sources.file_import import FileImport
-from longlist.prospecting.sources.url_upload import UrlUpload
-from longlist.prospecting.start import FileSource, Started, UrlSource, price_of
+from longlist.prospecting.entries import entry_of
+from longlist.prospecting.sources import Source, SourcePage
+from longlist.prospecting.sources.kept import Kept, open_source
 from longlist.prospects import intake
 from longlist.prospects.intake import Entry
-from longlist.prospects.person import RowRefused, make_person
 
 KIND = "prospecting"
 
@@ -64,20 +62,11 @@ class ProspectingRunner:
         if claimed is None:
             return None
         group, job = claimed
-        started = msgspec.json.decode(job.source, type=Started)
-        source = await self._source(self._context(tx, group), job, started)
-        return Claim(group, job, source, price_of(started))
-
-    async def _source(self, ctx: Context, job: store.Job, started: Started) -> Source:
-        page_rows = self._installation.db.slice_rows
-        match started.source:
-            case FileSource(mapping=mapping, limit=limit, stop_at_limit=stop):
-                assert job.file_id is not None
-                file = await files.find(ctx, job.file_id)
-                assert file is not None  # the sweep leaves the files of live jobs alone
-                return FileImport(file, mapping, limit, stop, page_rows)
-            case UrlSource(profile_urls=urls):
-                return UrlUpload(urls, page_rows)
+        kept = msgspec.json.decode(job.source, type=Kept)
+        ctx = self._context(tx, group)
+        file = None if job.file_id is None else await files.find(ctx, job.file_id)
+        source = open_source(kept, file, self._installation.db.slice_rows)
+        return Claim(group, job, source, kept.price)
 
     async def take_over(self, tx: Transaction, worker_id: str, max_rescues: int) -> int:
         return await queue.take_over_everywhere(tx, self._installation, worker_id, max_rescues)
@@ -92,7 +81,7 @@ class ProspectingRunner:
 
     def _prepare(self, group: bytes, page: SourcePage) -> Page:
         hasher = self._installation.hasher(group)
-        return Page([_entry(hasher, row) for row in page.rows], page.cursor)
+        return Page([entry_of(hasher, row) for row in page.rows], page.cursor)
 
     async def save(self, tx: Transaction, claim: Claim, page: Page) -> bool:
         ctx = self._context(tx, claim.group)
@@ -120,12 +109,3 @@ class ProspectingRunner:
             return False
         await store.end(ctx, job, status, *error)
         return True
-
-
-def _entry(hasher: Any, row: SourceRow) -> Entry:
-    if row.reason is not None:
-        return intake.refusal(row.position, row.reason, row.message, row.line)
-    try:
-        return intake.entry(hasher, row.position, make_person(row.values), row.line)
-    except RowRefused as refused:
-        return intake.refusal(row.position, refused.reason, refused.message, row.line)

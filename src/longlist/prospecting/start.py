@@ -31,6 +31,7 @@ from longlist.prospecting import file_store as files
 from longlist.prospecting import mapping as mappings
 from longlist.prospecting import store
 from longlist.prospecting.file_store import StoredFile
+from longlist.prospecting.sources.kept import Kept, KeptFile, KeptUrls
 
 _MOST: Final = 2**31 - 1
 _AUDIENCE: Final = ("audienceId", "audienceName")
@@ -131,59 +132,33 @@ Start = (
 )
 
 
-class FileSource(msgspec.Struct, tag="file_import"):
-    """What is kept of the start of a `file_import`."""
-
-    mapping: dict[str, str | None]
-    limit: int
-    stop_at_limit: bool
-
-
-class UrlSource(msgspec.Struct, tag="url_upload"):
-    """What is kept of the start of a `url_upload`."""
-
-    profile_urls: list[str]
-
-
-class Started(msgspec.Struct):
-    """What is kept of a start, for the worker."""
-
-    source: FileSource | UrlSource
-    search_emails: bool = False
-
-
-def price_of(started: Started) -> int:
-    """Credits for each prospect that the job imports (contract 1.11)."""
-    return 2 if started.search_emails else 1
-
-
 async def start(ctx: Context, body: Start) -> store.Job:
     """Queue a job and lock its audience, in one transaction."""
     group = await accounts.get(ctx)
-    file = await _check_caps(ctx, body, group)
+    file = await check_caps(ctx, body, group)
     job_id = new_id()
     audience = await _audience(ctx, body, job_id)
-    started, expected = _source(body, group, file)
-    estimate = price_of(started) * expected
+    kept, expected = kept_of(body, group, file)
     made = await store.create(
         ctx,
         job_id,
         audience.id,
-        source_kind=_kind(body),
-        source=msgspec.json.encode(started).decode(),
+        source_kind=kind_of(body),
+        source=msgspec.json.encode(kept).decode(),
         expected_rows=expected,
-        credits_reserved=estimate if group.credits is not None else 0,
+        credits_reserved=0 if group.credits is None else kept.price * expected,
         file_id=None if file is None else file.id,
     )
     await events.record(ctx, "audience.filling", audience.id, audience.audience)
     return made
 
 
-def _kind(body: Start) -> str:
+def kind_of(body: Start) -> str:
+    """The kind of source that a start names."""
     return str(type(body).__struct_config__.tag)
 
 
-async def _check_caps(ctx: Context, body: Start, group: accounts.AccountGroup) -> StoredFile | None:
+async def check_caps(ctx: Context, body: Start, group: accounts.AccountGroup) -> StoredFile | None:
     """The file of a `file_import`. Raises ValidationFailed over a cap, NotFound for the file."""
     cap = group.file_rows_cap if isinstance(body, StartFileImport) else group.max_results_cap
     wanted = None if isinstance(body, StartUrlUpload) else body.max_results
@@ -213,33 +188,36 @@ async def _audience(ctx: Context, body: Start, job_id: bytes) -> audiences.Store
         existing = await store.lock_audience(ctx, body.audience_id, job_id)
     elif body.folder_id is not None:
         folder = await folders.hold(ctx, body.folder_id)
-    if not isinstance(body, StartFileImport | StartUrlUpload):
-        raise Unprocessable(
-            "No provider is set up for this kind of job in this account group.",
-            "Ask the operator to add one with longlist sources add.",
-            code="SOURCE_NOT_CONFIGURED",
-        )
+    check_configured(body)
     if folder is not None:
-        folders.check_fits(folder, _kind(body))
+        folders.check_fits(folder, kind_of(body))
     if existing is not None:
         return existing
     assert body.audience_name is not None
     return await audiences.create(
         ctx,
         name=body.audience_name,
-        type_=_kind(body),
+        type_=kind_of(body),
         description=body.audience_description,
         folder_id=body.folder_id,
         active_job_id=job_id,
     )
 
 
-def _source(
-    body: Start, group: accounts.AccountGroup, file: StoredFile | None
-) -> tuple[Started, int]:
+def check_configured(body: Start) -> None:
+    """Raise Unprocessable (SOURCE_NOT_CONFIGURED) for a kind that needs a provider."""
+    if not isinstance(body, StartFileImport | StartUrlUpload):
+        raise Unprocessable(
+            "No provider is set up for this kind of job in this account group.",
+            "Start a file_import or a url_upload; they need no provider.",
+            code="SOURCE_NOT_CONFIGURED",
+        )
+
+
+def kept_of(body: Start, group: accounts.AccountGroup, file: StoredFile | None) -> tuple[Kept, int]:
     """What is kept of the start, and the rows expected. Raises Unprocessable (MAPPING_INVALID)."""
     if isinstance(body, StartUrlUpload):
-        return Started(UrlSource(body.profile_urls), body.search_emails), len(body.profile_urls)
+        return Kept(KeptUrls(body.profile_urls), body.search_emails), len(body.profile_urls)
     assert isinstance(body, StartFileImport)
     assert file is not None
     inspection = file.inspection
@@ -249,5 +227,5 @@ def _source(
     if issues := mappings.check(mapping, inspection.columns):
         raise store.mapping_invalid(issues)
     limit = body.max_results or group.file_rows_cap
-    source = FileSource(mapping, limit, body.max_results is not None)
-    return Started(source, body.search_emails), min(inspection.row_estimate, limit)
+    source = KeptFile(mapping, limit, body.max_results is not None)
+    return Kept(source, body.search_emails), min(inspection.row_estimate, limit)

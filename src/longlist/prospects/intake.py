@@ -7,7 +7,7 @@ one outcome, and the outcomes add up to the rows (contract 5.0).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -115,12 +115,16 @@ _STRANGER_MESSAGE: Final = "There is no such prospect in this account group."
 class _Batch:
     """The people of one batch in memory, and the decisions made so far."""
 
-    def __init__(self, ctx: Context, new: Iterable[bytes]) -> None:
-        self.hasher = ctx.hasher
+    def __init__(self, hasher: KeyHasher) -> None:
+        self.hasher = hasher
         self.known: dict[bytes, _Known] = {}
         self.by_key: dict[bytes, set[bytes]] = {}
         self.suppressed: set[bytes] = set()
-        self._new = iter(new)
+        self._new: Iterator[bytes] = iter(())
+
+    def expect(self, rows: int) -> None:
+        """Have ids ready for as many new people."""
+        self._new = iter(new_ids(max(1, rows)))
 
     def learn(self, known: _Known) -> None:
         """Make a person findable by their keys."""
@@ -205,7 +209,8 @@ async def take_in(
     the audience's `prospectCount` after.
     """
     await store.lock_identity(ctx)
-    batch = await _load(ctx, audience_id, entries, job_id)
+    batch = _Batch(ctx.hasher)
+    await _load(ctx, batch, audience_id, entries, job_id)
     outcomes = [batch.decide(entry) for entry in entries]
     for outcome, row in zip(outcomes, entries, strict=True):
         outcome.line = row.line
@@ -225,28 +230,53 @@ def count(outcomes: Sequence[Outcome]) -> Counts:
     return counts
 
 
+class Rehearsal:
+    """What `take_in` would make of a source, page after page, without writing anything.
+
+    Every person of the source is kept in memory, about 2 kB each: for sources of bounded size.
+    """
+
+    def __init__(self, ctx: Context, audience_id: bytes | None) -> None:
+        self._ctx = ctx
+        self._audience_id = audience_id
+        self._batch = _Batch(ctx.hasher)
+        self.counts = Counts()
+
+    async def take(self, entries: Sequence[Entry]) -> None:
+        """Decide the next page and add its outcomes to `counts`."""
+        await _load(self._ctx, self._batch, self._audience_id, entries, None)
+        self.counts = self.counts.plus(count([self._batch.decide(entry) for entry in entries]))
+
+
 async def _load(
-    ctx: Context, audience_id: bytes, entries: Sequence[Entry], job_id: bytes | None
-) -> _Batch:
-    batch = _Batch(ctx, new_ids(max(1, len(entries))))
+    ctx: Context,
+    batch: _Batch,
+    audience_id: bytes | None,
+    entries: Sequence[Entry],
+    job_id: bytes | None,
+) -> None:
+    """Teach a batch the stored people that share a key with the entries, and who is suppressed."""
+    batch.expect(len(entries))
     keys = list({key for e in entries if e.keys is not None for _, key in e.keys.all()})
     listed = list({key for e in entries for key in e.suppressed_by})
     if listed:
-        batch.suppressed = await suppressions.suppressed(ctx, listed)
+        batch.suppressed |= await suppressions.suppressed(ctx, listed)
     ids = {e.prospect_id for e in entries if e.prospect_id is not None}
     if keys:
         ids |= await members.ids_of_keys(ctx, keys)
+    ids -= batch.known.keys()
     if not ids:
-        return batch
+        return
     for found in (await store.get_many(ctx, list(ids))).values():
         candidate = _candidate(found.id, keys_of(found.person, ctx.hasher))
         stored_keys = frozenset(_all_keys(candidate))
         batch.learn(_Known(found.id, found.person, candidate, stored_keys))
+    if audience_id is None:
+        return
     touched = await members.touched_among(ctx, audience_id, list(ids))
     for prospect_id, touched_by in touched.items():
         batch.known[prospect_id].member = True
         batch.known[prospect_id].seen = job_id is not None and touched_by == job_id
-    return batch
 
 
 async def _write(

@@ -6,7 +6,7 @@ with the job, so that a job goes on after a crash from the page after the last o
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -37,3 +37,10 @@ class Source(Protocol):
 
     def pages(self, cursor: str | None) -> AsyncGenerator[SourcePage, None]:
         """Pages from `cursor` on, None for the start. Called outside any transaction."""
+
+
+class LocalSource(Protocol):
+    """A source whose rows are on this machine already, so that a dry run may read it."""
+
+    def read_pages(self, cursor: str | None) -> Iterator[SourcePage]:
+        """As `Source.pages`, without suspending."""

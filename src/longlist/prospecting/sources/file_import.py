@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 
 import msgspec
 
@@ -27,6 +27,12 @@ class FileImport(msgspec.Struct):
     page_rows: int
 
     async def pages(self, cursor: str | None) -> AsyncGenerator[SourcePage, None]:
+        """As `read_pages`, with the reading done in a thread."""
+        reading = self.read_pages(cursor)
+        while (page := await asyncio.to_thread(next, reading, None)) is not None:
+            yield page
+
+    def read_pages(self, cursor: str | None) -> Iterator[SourcePage]:
         """Pages of `page_rows` rows. Raises JobFailed (FILE_UNREADABLE, FILE_TOO_LONG)."""
         inspection = self.file.inspection
         fields = [
@@ -43,9 +49,7 @@ class FileImport(msgspec.Struct):
                 return
             wanted = min(self.page_rows, room) if self.stop_at_limit else self.page_rows
             try:
-                rows, start = await asyncio.to_thread(
-                    read_rows, self.file.path, inspection, start=start, max_rows=wanted
-                )
+                rows, start = read_rows(self.file.path, inspection, start=start, max_rows=wanted)
             except OSError as error:
                 raise JobFailed(
                     "FILE_UNREADABLE", "The uploaded file can no longer be read."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 import msgspec
 
@@ -16,6 +16,11 @@ class UrlUpload(msgspec.Struct):
     page_rows: int
 
     async def pages(self, cursor: str | None) -> AsyncGenerator[SourcePage, None]:
+        """As `read_pages`."""
+        for page in self.read_pages(cursor):
+            yield page
+
+    def read_pages(self, cursor: str | None) -> Iterator[SourcePage]:
         """The URLs in the order they were sent."""
         done = int(cursor or 0)
         while done < len(self.profile_urls):
