@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from longlist import reference
 from longlist.accounts import routes as accounts
 from longlist.audiences import folder_routes as folders
 from longlist.audiences import routes as audiences
@@ -70,6 +71,9 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+            return
+        if scope["path"] == reference.PATH or scope["path"].startswith(reference.PATH + "/"):
+            await reference.app(scope, receive, send)
             return
         started = time.perf_counter()
         request = Request(scope, receive)

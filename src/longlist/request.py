@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from longlist import strict_json
 from longlist.errors import Issue, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
-from longlist.http_protocol import BODY_DEADLINE, TRACE_ID
+from longlist.server.protocol import BODY_DEADLINE, TRACE_ID
 from longlist.trace import trace_id_from
 
 if TYPE_CHECKING:

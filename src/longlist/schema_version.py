@@ -2,25 +2,28 @@
 
 One Alembic tree serves both engines. A server starts only on the schema it was written for; an
 older one is brought up by `longlist migrate`, a newer one needs a newer Longlist.
+
+Alembic and SQLAlchemy are imported where they are used: a server on the right schema needs neither,
+and they take half a second and 40 MB.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
-
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
+from typing import TYPE_CHECKING, Final
 
 from longlist.db import Database, SchemaMismatch
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HEAD: Final = "0001"
 """The newest revision; held equal to the tree by a test, so that a start needs not read it."""
 
 
 def _config(url: str) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["url"] = url
@@ -29,16 +32,22 @@ def _config(url: str) -> Config:
 
 def known_revisions() -> list[str]:
     """Every revision of the tree, newest first."""
+    from alembic.script import ScriptDirectory
+
     return [r.revision for r in ScriptDirectory.from_config(_config("")).walk_revisions()]
 
 
 def migrate(db: Database) -> None:
     """Bring the schema to HEAD. The database is not to be open by this process's engine."""
+    from alembic import command
+
     command.upgrade(_config(db.url), "head")
 
 
 def current(db: Database) -> str | None:
     """The revision of the database, None for an empty one."""
+    from sqlalchemy import create_engine, inspect, text
+
     engine = create_engine(db.url)
     try:
         with engine.connect() as connection:

@@ -20,7 +20,7 @@ from request_types import (
 )
 
 from longlist.decoding import Body, compile
-from longlist.schema import components, json_schema, query_parameters
+from longlist.decoding.schema import components, json_schema, query_parameters
 
 URL = "https://www.linkedin.com/in/ada-example"
 BAD_NAMES: list[Any] = [

@@ -15,9 +15,9 @@ from typing import Any
 import uvloop
 from starlette.types import Message, Receive, Scope, Send
 
-from longlist.http_protocol import BODY_DEADLINE, TRACE_ID
-from longlist.http_reader import Limits
 from longlist.server import Running, serve
+from longlist.server.protocol import BODY_DEADLINE, TRACE_ID
+from longlist.server.reader import Limits
 
 # Guards against hanging; no test depends on how much of it is used.
 PATIENCE_S = 20.0
@@ -196,7 +196,11 @@ class RawClient:
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(PATIENCE_S)
-        self.sock.connect(("127.0.0.1", port))
+        try:
+            self.sock.connect(("127.0.0.1", port))
+        except OSError:
+            self.sock.close()
+            raise
         self.seen = b""
 
     def __enter__(self) -> RawClient:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from raw_http import CHUNKED, HEAD, HOST, LINE, ServerUnderTest, assert_refused
 
-from longlist.http_reader import Limits, is_host
+from longlist.server.reader import Limits, is_host
 
 # Stands where raw input could be repeated in an answer.
 MARK = "zqxmark"

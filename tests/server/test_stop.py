@@ -12,8 +12,8 @@ import pytest
 from raw_http import PATIENCE_S, RawClient, assert_refused, serving
 from starlette.types import Receive, Scope, Send
 
-from longlist.http_reader import Limits
 from longlist.server import StartFailed, serve
+from longlist.server.reader import Limits
 
 WAIT = "GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -21,7 +21,7 @@ PROGRAM = """
 import sys
 import uvloop
 from raw_http import OddApp
-from longlist.http_reader import Limits
+from longlist.server.reader import Limits
 from longlist.server import serve
 uvloop.run(serve(OddApp(), host="127.0.0.1", port=0, limits=Limits(drain_s=10),
                  on_started=lambda running: print(running.port, flush=True)))

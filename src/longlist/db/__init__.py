@@ -166,8 +166,11 @@ class Database(Protocol):
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         """A consistent view for streams."""
 
-    async def scrub(self) -> None:
-        """Make what was deleted unreadable on disk: after an erasure."""
+    async def scrub(self) -> bool:
+        """Make what was deleted before unreadable on disk: after an erasure.
+
+        False where somebody still reads what was deleted: to be tried again.
+        """
 
     async def version(self) -> str:
         """The engine's name and version, for `longlist doctor`."""

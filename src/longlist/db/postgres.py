@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -33,7 +34,16 @@ _AWAY: Final = (
 )
 ATTEMPTS: Final = 6
 ACQUIRE_S: Final = 10.0
+IDLE_MS: Final = 5_000
+"""The server ends a transaction whose client has sent nothing for this long, and frees its rows: a
+frozen worker must not keep the others from taking its jobs over when it counts as dead."""
 _COUNT: Final = re.compile(r"(\d+)\Z")
+_SCRUBBED: Final = ("prospects", "prospect_keys", "memberships")
+_SCRUB_WAIT_S: Final = 30.0
+_OLDER_TRANSACTIONS: Final = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL AND xact_start < $1"
+)
 
 
 class LostRace(DatabaseAway):
@@ -183,7 +193,11 @@ class PostgresDatabase:
                 reset=_no_reset,
                 command_timeout=300,
                 max_inactive_connection_lifetime=600,
-                server_settings={"application_name": "longlist", "jit": "off"},
+                server_settings={
+                    "application_name": "longlist",
+                    "jit": "off",
+                    "idle_in_transaction_session_timeout": str(IDLE_MS),
+                },
             )
         except (*_AWAY, asyncpg.PostgresError, ValueError) as error:
             raise DatabaseAway(
@@ -251,13 +265,25 @@ class PostgresDatabase:
             self._pool.acquire(timeout=ACQUIRE_S) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            # A stream may wait long for a slow client, and holds no row.
+            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield PostgresSnapshot(connection)
 
-    async def scrub(self) -> None:
-        """Rewrite nothing, free everything: a plain VACUUM empties the dead rows of the pages."""
+    async def scrub(self) -> bool:
+        """Free the dead rows; a plain VACUUM overwrites nothing that somebody may still read.
+
+        So the transactions that were running when it began have to end first.
+        """
         async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
-            for table in ("prospects", "prospect_keys", "memberships"):
+            began = await connection.fetchval("SELECT clock_timestamp()")
+            until = time.monotonic() + _SCRUB_WAIT_S
+            while older := await connection.fetchval(_OLDER_TRANSACTIONS, began):
+                if time.monotonic() > until:
+                    break
+                await asyncio.sleep(0.1)
+            for table in _SCRUBBED:
                 await connection.execute(f"VACUUM {table}", timeout=3600)
+        return not older
 
     async def version(self) -> str:
         async with self._pool.acquire(timeout=ACQUIRE_S) as connection:

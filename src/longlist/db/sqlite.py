@@ -30,6 +30,7 @@ BATCH_MAX: Final = 512
 BUSY_LIMIT_S: Final = 10.0
 READERS: Final = 4
 _CHUNK: Final = 256
+_SCRUB_WAIT_MS: Final = 100
 
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
@@ -418,17 +419,23 @@ class SqliteDatabase:
             connection.execute("ROLLBACK")
         self._idle_readers.append(connection)
 
-    async def scrub(self) -> None:
-        """Empty the write-ahead log: `secure_delete` has overwritten the pages in the file."""
+    async def scrub(self) -> bool:
+        """Empty the write-ahead log: `secure_delete` has overwritten the pages in the file.
 
-        def checkpoint() -> None:
+        False while a reader, such as a long export, still needs the log. It is not waited for:
+        the checkpoint would hold up every writer meanwhile.
+        """
+
+        def checkpoint() -> bool:
             connection = connect(self.path)
             try:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.execute(f"PRAGMA busy_timeout = {_SCRUB_WAIT_MS}")
+                busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 connection.close()
+            return not busy
 
-        await asyncio.get_running_loop().run_in_executor(self._reader_threads, checkpoint)
+        return await asyncio.get_running_loop().run_in_executor(self._reader_threads, checkpoint)
 
     async def version(self) -> str:
         return f"SQLite {sqlite3.sqlite_version}"

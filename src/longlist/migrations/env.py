@@ -16,8 +16,15 @@ def run() -> None:
 
         @event.listens_for(engine, "connect")
         def _settings(connection, _record):  # type: ignore[no-untyped-def]
+            # The driver would commit before each change of the schema, so that a migration cut
+            # off in the middle could be neither repeated nor undone.
+            connection.isolation_level = None
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection):  # type: ignore[no-untyped-def]
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     with engine.connect() as connection:
         if not sqlite:
@@ -29,6 +36,7 @@ def run() -> None:
             target_metadata=METADATA,
             render_as_batch=True,
             transaction_per_migration=True,
+            transactional_ddl=True,
         )
         with context.begin_transaction():
             context.run_migrations()

@@ -26,6 +26,7 @@ from longlist.prospecting import file_store as files
 from longlist.prospects.intake import Counts, Outcome
 
 JobStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
+_RACES: Final = 5
 FULL: Final = 10_000
 """`progress` is kept in parts of this."""
 _COUNTS: Final = "received, added, updated, unchanged, skipped, failed"
@@ -162,17 +163,19 @@ async def lock_audience(ctx: Context, audience_id: bytes, job_id: bytes) -> audi
 
     The statement that checks is the statement that takes: of many starts at once one wins.
     """
-    row = await ctx.tx.one(
-        "UPDATE audiences SET active_job_id = $3 WHERE account_group_id = $1 AND id = $2"
-        f" AND active_job_id IS NULL RETURNING {audiences.COLUMNS}",
-        ctx.group,
-        audience_id,
-        job_id,
-    )
-    if row is not None:
-        return audiences.stored(row)
-    found = await audiences.get(ctx, audience_id)
-    raise await audiences.not_ready(ctx, found)
+    for _ in range(_RACES):
+        row = await ctx.tx.one(
+            "UPDATE audiences SET active_job_id = $3 WHERE account_group_id = $1 AND id = $2"
+            f" AND active_job_id IS NULL RETURNING {audiences.COLUMNS}",
+            ctx.group,
+            audience_id,
+            job_id,
+        )
+        if row is not None:
+            return audiences.stored(row)
+        # Where this finds it ready, the job that held it has ended since: once more.
+        await audiences.get(ctx, audience_id)
+    raise RuntimeError("An audience changed at every attempt to lock it.")
 
 
 async def save_page(

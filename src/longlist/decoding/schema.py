@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import FieldInfo, fields
 
 from longlist.decoding import Body, Query
-from longlist.rules import JsonSchema, Option, Shape, is_struct, shape_of, tag_of
+from longlist.decoding.rules import JsonSchema, Option, Shape, is_struct, shape_of, tag_of
 
 _REF = "#/components/schemas/"
 

@@ -10,10 +10,10 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec.structs import fields
 
+from longlist.decoding.problems import Problem, Rejected, failed, reject, run_check, under
+from longlist.decoding.rules import Items, first_of, shape_of
 from longlist.errors import Issue
 from longlist.ids import parse_id
-from longlist.problems import Problem, Rejected, failed, reject, run_check, under
-from longlist.rules import Items, first_of, shape_of
 from longlist.text import BadText, printable
 
 T = TypeVar("T")

@@ -24,7 +24,7 @@ from longlist.errors import (
     UriTooLong,
     ValidationFailed,
 )
-from longlist.http_exchange import Header
+from longlist.server.exchange import Header
 from longlist.trace import trace_id_from
 
 logger: Final = logging.getLogger("longlist.http")

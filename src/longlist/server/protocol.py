@@ -22,8 +22,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from longlist.errors import LonglistError, Overloaded, RequestTimeout, ValidationFailed
-from longlist.http_exchange import Exchange, Header, error_answer
-from longlist.http_reader import PIECE_BYTES, Head, Limits, RequestReader
+from longlist.server.exchange import Exchange, Header, error_answer
+from longlist.server.reader import PIECE_BYTES, Head, Limits, RequestReader
 
 logger: Final = logging.getLogger("longlist.http")
 

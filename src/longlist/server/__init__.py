@@ -1,7 +1,7 @@
 """The HTTP server of a process: listens, sweeps the deadlines of connections, stops gracefully.
 
 uvicorn's server listens, runs the application's lifespan and drains; connections are our own
-(`http_protocol.py`). The main of a process is `uvloop.run(serve(...))`.
+(`protocol.py`). The main of a process is `uvloop.run(serve(...))`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any, Final, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from longlist.http_protocol import BODY_DEADLINE, TRACE_ID, Connection
-from longlist.http_reader import Limits
+from longlist.server.protocol import BODY_DEADLINE, TRACE_ID, Connection
+from longlist.server.reader import Limits
 
 __all__ = ["BODY_DEADLINE", "TRACE_ID", "Limits", "Running", "StartFailed", "serve"]
 

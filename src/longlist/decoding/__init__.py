@@ -20,10 +20,9 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, UnsetType
 from msgspec.structs import FieldInfo, fields
 
-from longlist.errors import Issue
-from longlist.parameters import Query, QueryDecoder, compile_query, path_id
-from longlist.problems import Problem, Rejected, failed, reject, run_check, under
-from longlist.rules import (
+from longlist.decoding.parameters import Query, QueryDecoder, compile_query, path_id
+from longlist.decoding.problems import Problem, Rejected, failed, reject, run_check, under
+from longlist.decoding.rules import (
     Cursor,
     Description,
     HttpsUrl,
@@ -45,6 +44,7 @@ from longlist.rules import (
     shape_of,
     tag_of,
 )
+from longlist.errors import Issue
 from longlist.text import BadText, printable
 
 __all__ = [

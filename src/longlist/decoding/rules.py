@@ -17,8 +17,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Union, 
 
 import msgspec
 
+from longlist.decoding.problems import Problem, Rejected, reject, under
 from longlist.ids import parse_id
-from longlist.problems import Problem, Rejected, reject, under
 from longlist.text import BadText, multi_line, one_line, search_text
 
 JsonSchema = dict[str, Any]
