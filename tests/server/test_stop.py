@@ -76,7 +76,7 @@ def test_a_signal_stops_the_server_and_returns_to_the_caller(number: signal.Sign
         assert process.wait(PATIENCE_S) == 0
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def test_a_failing_start_up_is_told() -> None:
