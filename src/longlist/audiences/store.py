@@ -44,7 +44,7 @@ class Filling(msgspec.Struct, rename="camel"):
 
     audience_id: str
     job_id: str
-    job_status: str
+    job_status: Literal["queued", "running"]
     progress: float
     since: str
 

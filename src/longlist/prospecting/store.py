@@ -23,10 +23,14 @@ from longlist.errors import Issue, NotFound, Unprocessable
 from longlist.events import store as events
 from longlist.ids import rfc3339, rfc3339_or_none
 from longlist.prospecting import file_store as files
-from longlist.prospects.intake import Counts, Outcome
+from longlist.prospects.intake import Counts, Outcome, OutcomeName, Reason
 
 JobStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
 _RACES: Final = 5
+SourceKind = Literal[
+    "linkedin_search", "sales_navigator", "post_commenters", "url_upload", "file_import",
+    "directory_search",
+]  # fmt: skip
 FULL: Final = 10_000
 """`progress` is kept in parts of this."""
 _COUNTS: Final = "received, added, updated, unchanged, skipped, failed"
@@ -42,7 +46,7 @@ class Job(msgspec.Struct):
 
     id: bytes
     audience_id: bytes
-    source_kind: str
+    source_kind: SourceKind
     status: JobStatus
     counts: Counts
     progress: int
@@ -74,7 +78,7 @@ class ShownJob(msgspec.Struct, rename="camel"):
     created_at: str
     updated_at: str
     audience_id: str
-    source_type: str
+    source_type: SourceKind
     counts: Counts
     progress: float
     started_at: str | None
@@ -285,8 +289,8 @@ class ShownRow(msgspec.Struct, rename="camel"):
 
     position: int
     line: int | None
-    outcome: str
-    reason: str | None
+    outcome: OutcomeName
+    reason: Reason | None
     message: str | None
     prospect_id: str | None
 

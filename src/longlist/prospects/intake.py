@@ -29,6 +29,10 @@ from longlist.prospects.identity import (
 from longlist.prospects.person import Person, RowRefused
 
 OutcomeName = Literal["added", "updated", "unchanged", "skipped", "failed"]
+Reason = Literal[
+    "SUPPRESSED", "DUPLICATE_IN_SOURCE", "NO_IDENTITY", "AMBIGUOUS_MATCH", "INVALID_EMAIL",
+    "INVALID_URL", "INVALID_TEXT", "FIELD_TOO_LONG", "MALFORMED_ROW", "NOT_FOUND", "SOURCE_ERROR",
+]  # fmt: skip
 
 
 class Counts(msgspec.Struct):

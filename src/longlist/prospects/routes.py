@@ -16,14 +16,9 @@ from longlist.operations import AG, LARGE_JSON_LIMIT, Answer, Operation, Stream,
 from longlist.pages import Page
 from longlist.prospects import erasure_store, export, intake, store
 from longlist.prospects import member_store as members
-from longlist.prospects.intake import Counts, Entry, OutcomeName
+from longlist.prospects.intake import Counts, Entry, OutcomeName, Reason
 from longlist.prospects.person import FIELDS, RowRefused, make_person
 from longlist.prospects.store import Prospect
-
-Reason = Literal[
-    "SUPPRESSED", "DUPLICATE_IN_SOURCE", "NO_IDENTITY", "AMBIGUOUS_MATCH", "INVALID_EMAIL",
-    "INVALID_URL", "INVALID_TEXT", "FIELD_TOO_LONG", "MALFORMED_ROW", "NOT_FOUND", "SOURCE_ERROR",
-]  # fmt: skip
 
 
 class ListProspects(Query):
