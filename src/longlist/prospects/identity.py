@@ -98,7 +98,7 @@ class KeyHasher:
         return hashed.digest()
 
 
-class Keys(msgspec.Struct, frozen=True):
+class Keys(msgspec.Struct, frozen=True, gc=False):
     """A person's keys; `name_company` only where there is no other."""
 
     provider_id: bytes | None = None
@@ -117,7 +117,7 @@ class Keys(msgspec.Struct, frozen=True):
         return [(kind, key) for kind, key in named if key is not None]
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A stored person that shares at least one key with an input."""
 
     id: bytes

@@ -57,7 +57,7 @@ class Counts(msgspec.Struct):
         )
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """One row to take in: a person with keys, an existing prospect, or a refusal."""
 
     position: int
@@ -70,7 +70,7 @@ class Entry(msgspec.Struct):
     message: str | None = None
 
 
-class Outcome(msgspec.Struct):
+class Outcome(msgspec.Struct, gc=False):
     """What became of one row."""
 
     position: int
@@ -96,7 +96,7 @@ def refusal(position: int, reason: str, message: str | None, line: int | None = 
     return Entry(position, line, reason=reason, message=message)
 
 
-class _Known(msgspec.Struct):
+class _Known(msgspec.Struct, gc=False):
     """A person the batch has to do with, as they are now."""
 
     id: bytes

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 
-class SourceRow(msgspec.Struct):
+class SourceRow(msgspec.Struct, gc=False):
     """One row: prospect fields by their contract names, or why it could not be read.
 
     `position` counts from 1 in the order the source gave the rows; `line` is the line of a file.
