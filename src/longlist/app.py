@@ -7,6 +7,7 @@ envelope, one trace id, one set of headers.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from longlist import reference
@@ -165,10 +166,10 @@ class App:
             headers.append((name.lower().encode(), value.encode("latin-1")))
         rate = request.rate
         if rate is not None:
-            limit, window = b"%d" % rate.limit, b"%d" % rate.window_s
+            limit, policy = _policy(rate.limit, rate.window_s)
             left, full_in = b"%d" % rate.remaining, b"%d" % rate.full_in_s
             headers += (
-                (b"ratelimit-policy", b'"key";q=%b;w=%b' % (limit, window)),
+                (b"ratelimit-policy", policy),
                 (b"ratelimit", b'"key";r=%b;t=%b' % (left, full_in)),
                 (b"x-ratelimit-limit", limit),
                 (b"x-ratelimit-remaining", left),
@@ -198,6 +199,12 @@ class App:
             ),
             (b"access-control-max-age", b"600"),
         ]
+
+
+@lru_cache(maxsize=256)
+def _policy(limit: int, window_s: int) -> tuple[bytes, bytes]:
+    """The bucket's size, and the policy header that tells of it."""
+    return b"%d" % limit, b'"key";q=%d;w=%d' % (limit, window_s)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -197,7 +197,10 @@ class _Node:
 
 
 class Router:
-    """Finds the operation of a path and method. Literal segments come before parameters."""
+    """Finds the operation of a path and method.
+
+    A literal segment is taken before a parameter, and is not gone back on: no id looks like one.
+    """
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = tuple(operations)
@@ -224,8 +227,16 @@ class Router:
         if b"%" in path:
             segments = [unquote_to_bytes(s).decode("utf-8", "replace") for s in segments]
         values: list[str] = []
-        node = self._walk(self._root, segments, 0, values)
-        if node is None:
+        node = self._root
+        for segment in segments:
+            child = node.literals.get(segment)
+            if child is None and segment:
+                child = node.parameter
+                values.append(segment)
+            if child is None:
+                raise NotFound.path()
+            node = child
+        if not node.methods:
             raise NotFound.path()
         operation = node.methods.get("GET" if method == "HEAD" else method)
         if operation is not None:
@@ -234,19 +245,3 @@ class Router:
         if method == "OPTIONS":
             return None, values, tuple(allowed)
         raise MethodNotAllowed(allowed)
-
-    def _walk(self, node: _Node, segments: list[str], at: int, values: list[str]) -> _Node | None:
-        if at == len(segments):
-            return node if node.methods else None
-        child = node.literals.get(segments[at])
-        if child is not None:
-            found = self._walk(child, segments, at + 1, values)
-            if found is not None:
-                return found
-        if node.parameter is None or segments[at] == "":
-            return None
-        values.append(segments[at])
-        found = self._walk(node.parameter, segments, at + 1, values)
-        if found is None:
-            values.pop()
-        return found

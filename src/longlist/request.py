@@ -121,11 +121,17 @@ class Request:
             parts.append(chunk)
         return b"".join(parts)
 
+    @property
+    def _is_coded(self) -> bool:
+        return b"content-encoding" in self._headers
+
     def media_type(self) -> str | None:
         """The media type of the body in lowercase, None where it is missing, repeated or coded.
 
         A charset other than UTF-8 and a Content-Encoding other than identity count as missing.
         """
+        if self._only(b"content-type") == b"application/json" and not self._is_coded:
+            return "application/json"
         values = self.header_values(b"content-type")
         coding = self.header_values(b"content-encoding")
         if len(values) != 1 or any(c.strip().lower() not in ("", "identity") for c in coding):

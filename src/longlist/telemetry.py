@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, cast
 
 import msgspec
 import structlog
@@ -29,6 +30,25 @@ def _json(_logger: Any, _level: str, event: dict[str, Any]) -> bytes:
     return _encode(event)
 
 
+class _Unfailing:
+    """A stream that drops what it cannot write.
+
+    The log often lies on the disk that is full: a line that is lost there must not turn an answer
+    into a 500, and there is no other place to tell of it.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, line: Any) -> None:
+        with suppress(OSError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure_logs(settings: Settings) -> None:
     """Set up this process's log on standard error: JSON lines, or text on a terminal."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -36,10 +56,10 @@ def configure_logs(settings: Settings) -> None:
     processors: list[Any] = [_stamp]
     if text:
         processors += [structlog.dev.ConsoleRenderer(timestamp_key="time")]
-        factory: Any = structlog.PrintLoggerFactory(sys.stderr)
+        factory: Any = structlog.PrintLoggerFactory(cast(TextIO, _Unfailing(sys.stderr)))
     else:
         processors += [structlog.processors.format_exc_info, _json]
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        factory = structlog.BytesLoggerFactory(cast(BinaryIO, _Unfailing(sys.stderr.buffer)))
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -72,6 +92,8 @@ class Telemetry:
         )
         self._counters: dict[tuple[str, str, int], Any] = {}
         self._timers: dict[str, Any] = {}
+        # Bound once: the module's logger finds its configuration anew at every call.
+        self._info = log.bind().info
 
     def request(
         self, request: Request, operation: Operation | None, status: int, seconds: float
@@ -86,7 +108,7 @@ class Telemetry:
             self._timers.setdefault(route, self._seconds.labels(route))
         counter.inc()
         self._timers[route].observe(seconds)
-        log.info(
+        self._info(
             "request",
             trace_id=request.trace_id,
             method=method,
