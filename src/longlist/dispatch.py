@@ -48,13 +48,15 @@ class NoQuery(decoding.Query):
 class Call:
     """One request to one operation, with its inputs decoded."""
 
-    __slots__ = ("args", "ctx", "key", "operation", "request", "request_hash")
+    __slots__ = ("args", "ctx", "key", "known", "operation", "request", "request_hash")
 
     def __init__(self, ctx: Context, request: Request, operation: Operation) -> None:
         self.ctx, self.request, self.operation = ctx, request, operation
         self.args: list[Any] = []
         self.key: str | None = None
         self.request_hash = b""
+        self.known: IfNoneMatch | None = None
+        """The tags of If-None-Match: what the caller has already."""
 
 
 class Dispatcher:
@@ -139,10 +141,13 @@ class Dispatcher:
         operation, request = call.operation, call.request
         if operation.method == "POST":
             call.key = idempotency.key_of(request.header_values(b"idempotency-key"))
-        if operation.tagged and operation.takes_if_match and operation.method != "GET":
-            values = request.header_values(b"if-match")
-            if values:
-                call.ctx.if_match = IfMatch(values)
+        if not operation.tagged or not operation.takes_if_match:
+            return
+        if operation.method == "GET":
+            if values := request.header_values(b"if-none-match"):
+                call.known = IfNoneMatch(values)
+        elif values := request.header_values(b"if-match"):
+            call.ctx.if_match = IfMatch(values)
 
     @staticmethod
     def _fingerprint(call: Call, body: Any) -> None:
@@ -205,10 +210,8 @@ class Dispatcher:
         headers = _headers_of(answer)
         if isinstance(answer.data, Document):
             return Reply(call.operation.status, headers=headers, document=answer.data)
-        if answer.etag is not None and call.operation.method == "GET":
-            known = call.request.header_values(b"if-none-match")
-            if known and IfNoneMatch(known).matches(answer.etag):
-                return Reply(304, headers=headers)
+        if answer.etag is not None and call.known and call.known.matches(answer.etag):
+            return Reply(304, headers=headers)
         return Reply(answer.status or call.operation.status, _encode(answer.data), headers)
 
 

@@ -21,6 +21,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _CHARSET: Final = re.compile(r'\s*charset\s*=\s*"?utf-8"?\s*\Z', re.IGNORECASE)
+_EMPTY: Final = re.compile(rb"[ \t\r\n]*(?:\{[ \t\r\n]*\}[ \t\r\n]*)?\Z")
 NO_BODY_LIMIT: Final = 256
 """What is read of a body where none is expected: enough for `{}` and white space around it."""
 
@@ -173,7 +174,7 @@ class Request:
             return
         if operation.method == "POST":
             self.check_media_type(operation)
-        if found.strip(b" \t\r\n") not in (b"", b"{}"):
+        if not _EMPTY.match(found):
             raise ValidationFailed(
                 "This operation takes no body.",
                 "Send no body, or the JSON object {}.",
