@@ -53,9 +53,9 @@ def test_the_contracts_example(clock: _Clock) -> None:
     pauses=st.lists(st.floats(0, 5), max_size=60),
 )
 def test_never_more_than_the_bucket_holds(per_minute: int, burst: int, pauses: list[float]) -> None:
-    clock, before = _Clock(), limits.time
-    limits.time = clock  # type: ignore[assignment]
-    try:
+    clock = _Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "time", clock)
         limiter, rate = MemoryLimiter(), Rate(per_minute, burst)
         start, allowed = clock.now, 0
         for pause in pauses:
@@ -65,8 +65,6 @@ def test_never_more_than_the_bucket_holds(per_minute: int, burst: int, pauses: l
                 allowed += decision.allowed
                 assert decision.allowed == (decision.retry_after_s == 0)
         assert allowed <= burst + (clock.now - start) * per_minute / 60 + 1e-3
-    finally:
-        limits.time = before
 
 
 def test_buckets_are_forgotten_longest_unused_first(clock: _Clock) -> None:
