@@ -1,0 +1,45 @@
+"""The reference pages are those that the code of this moment makes."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+
+import pytest
+
+from longlist.app import OPERATIONS
+from longlist.settings import Settings
+from tests.docs.pages import ROOT
+
+
+def _generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PAGES: dict[str, str] = _generator().pages()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_up_to_date(name: str) -> None:
+    kept = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+    assert kept == PAGES[name], "run: .venv/bin/python docs/generate.py"
+
+
+def test_nothing_is_left_out() -> None:
+    assert all(
+        f"LONGLIST_{name.upper()}" in PAGES["settings.md"] for name in Settings.__struct_fields__
+    )
+    assert all(
+        f"`{operation.method} {operation.path}`" in PAGES["operations.md"]
+        for operation in OPERATIONS
+    )
+
+
+def test_every_generated_page_is_a_page_of_the_reference() -> None:
+    kept = {path.name for path in (ROOT / "docs" / "reference").glob("*.md")}
+    assert set(PAGES) <= kept
