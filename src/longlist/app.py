@@ -21,7 +21,9 @@ from longlist.gate import Gate
 from longlist.health import routes as health
 from longlist.operations import GROUP_PARAMETER, Operation, Router
 from longlist.prospecting import file_routes as files
+from longlist.prospecting import quota_routes as quotas
 from longlist.prospecting import routes as prospecting
+from longlist.prospects import lookup_routes as lookups
 from longlist.prospects import routes as prospects
 from longlist.prospects import suppression_routes as suppressions
 from longlist.request import ClientGone, Receive, Request, Scope, Send
@@ -36,9 +38,11 @@ FEATURES: Final = (
     audiences,
     folders,
     prospects,
+    lookups,
     suppressions,
     files,
     prospecting,
+    quotas,
     health,
 )
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(

@@ -15,7 +15,7 @@ import msgspec
 
 from longlist import decoding, idempotency, strict_json
 from longlist.context import Context
-from longlist.errors import LonglistError
+from longlist.errors import LonglistError, ValidationFailed
 from longlist.operations import Answer, Document, Operation, Stream, Work
 from longlist.preconditions import IfMatch, IfNoneMatch
 
@@ -78,7 +78,12 @@ class Dispatcher:
         self, request: Request, operation: Operation, group: bytes, values: list[str]
     ) -> Reply:
         """The reply to an admitted request. `values` are those of the path's parameters."""
-        call = await self._decode(request, operation, group, values)
+        try:
+            call = await self._decode(request, operation, group, values)
+        except ValidationFailed as error:
+            if operation.invalid_status == error.status:
+                raise
+            raise error.as_unprocessable() from error
         if operation.receive is not None:
             # What was received is kept or thrown away by how the work on it ends.
             async with operation.receive(call.ctx, request, *call.args) as received:
@@ -111,13 +116,15 @@ class Dispatcher:
             group,
             key=request.key,
             trace_id=request.trace_id,
-            operation=operation.id,
+            operation=":".join((operation.id, *values)),
             accept=",".join(request.header_values(b"accept")) if operation.streams else "",
         )
         call = Call(ctx, request, operation)
         for name, value in zip(operation.parameters, values, strict=True):
             if name in operation.ids:
                 call.args.append(decoding.path_id(value, name))
+            elif name in operation.texts:
+                call.args.append(decoding.path_text(value, name, operation.texts[name]))
         query = self._query(call)
         if query is not None:
             call.args.append(query)
@@ -250,6 +257,7 @@ async def _run_once(tx: Transaction, call: Call) -> Answer | Reply:
     answer = await _run(tx, call)
     status, data = answer.status or operation.status, _encode(answer.data)
     headers = _headers_of(answer)
-    kept = idempotency.Stored(status, msgspec.Raw(data), headers, answer.resource_id)
+    raw = data if answer.kept is None else _encode(answer.kept)
+    kept = idempotency.Stored(status, msgspec.Raw(raw), headers, answer.resource_id)
     await idempotency.store(ctx, call.key, call.request_hash, kept)
     return Reply(status, data, headers)

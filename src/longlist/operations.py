@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from longlist.decoding.rules import Rule
 from longlist.errors import MethodNotAllowed, NotFound
 
 AG: Final = "/v1/accounts/{accountGroupId}"
@@ -46,7 +47,8 @@ class Work(Enum):
 class Answer:
     """What a handler gives back: `data` of the envelope and what goes around it.
 
-    `status` None is the operation's own. `resource_id` is kept with a stored idempotency key.
+    `status` None is the operation's own. `kept` is stored under an idempotency key in place of
+    `data`, where that holds what must not outlive its source; `resource_id` is stored with it.
     `pending` asks for another look while the request's `wait` lasts.
     """
 
@@ -55,6 +57,7 @@ class Answer:
     etag: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     resource_id: bytes | None = None
+    kept: Any = None
     pending: bool = False
 
 
@@ -103,6 +106,8 @@ class Operation:
     errors: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     body: Any = None
     query: Any = None
+    texts: Mapping[str, Rule] = field(default_factory=dict)
+    """Path parameters that are no ids of ours, and how each is read."""
     body_limit: int = JSON_LIMIT
     long_if: Callable[[Any], bool] | None = None
     """For a `Work.READ` with a query: True where the query's filters may look at many rows."""
@@ -138,7 +143,9 @@ class Operation:
     @cached_property
     def ids(self) -> tuple[str, ...]:
         """Path parameters that are ids and reach the handler."""
-        return tuple(name for name in self.parameters if name != GROUP_PARAMETER)
+        return tuple(
+            name for name in self.parameters if name != GROUP_PARAMETER and name not in self.texts
+        )
 
     @property
     def in_group(self) -> bool:

@@ -224,6 +224,7 @@ files = _table(
     _id("id"),
     _text("stored_as"),
     _text("inspection"),
+    _text("mapping"),
     _int("created_at"),
     _int("expires_at"),
     PrimaryKeyConstraint("account_group_id", "id"),
@@ -279,6 +280,18 @@ job_rows = _table(
     _text("message", null=True),
     _id("prospect_id", null=True),
     PrimaryKeyConstraint("account_group_id", "job_id", "position"),
+    clustered=True,
+)
+
+prospecting_quotas = _table(
+    "prospecting_quotas",
+    _id("account_group_id"),
+    _text("source_kind"),
+    _int("daily_limit", null=True),
+    _int("day"),
+    _int("used", 0),
+    PrimaryKeyConstraint("account_group_id", "source_kind"),
+    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
     clustered=True,
 )
 

@@ -11,6 +11,8 @@ from longlist.context import Context
 from longlist.db import Row
 from longlist.errors import InsufficientCredits
 from longlist.ids import new_id
+from longlist.prospecting import quota_store as quotas
+from longlist.prospecting.quota_store import ListType
 
 SETTINGS: Final = {
     "uniqueAudienceNames": "unique_audience_names",
@@ -19,6 +21,8 @@ SETTINGS: Final = {
     "credits": "credits",
 }
 """What the operator may set on a group: the contract's name (2.2) and the column."""
+QUOTA: Final = "quota."
+"""Before the name of a list type (7.1): the operator sets its quota, None for no limit."""
 
 
 class AccountGroup(msgspec.Struct, frozen=True):
@@ -98,13 +102,16 @@ async def create_everywhere(ctx: Context, name: str) -> AccountGroup:
 
 
 async def set_values(ctx: Context, values: dict[str, Any]) -> AccountGroup:
-    """Set columns of SETTINGS on the context's group.
+    """Set columns of SETTINGS, and quotas as `quota.FILE_IMPORT`, on the context's group.
 
     Raises NamesCollide where unique names are switched on while two audiences share one.
     """
     for member, value in values.items():
         if member == "uniqueAudienceNames":
             await _set_unique_names(ctx, bool(value))
+            continue
+        if member.startswith(QUOTA):
+            await quotas.set_limit(ctx, msgspec.convert(member[len(QUOTA) :], ListType), value)
             continue
         column = SETTINGS[member]
         await ctx.tx.run(
@@ -143,16 +150,43 @@ async def reserve_credits(ctx: Context, amount: int) -> None:
     """Set credits aside for a job. Raises InsufficientCredits, also in a race."""
     if amount == 0:
         return
-    reserved = await ctx.tx.run(
-        "UPDATE account_groups SET credits_reserved = credits_reserved + $2 WHERE id = $1"
-        " AND (credits IS NULL OR credits - credits_reserved >= $2)",
+    available = await _hold_credits(ctx)
+    if available is not None and available < amount:
+        raise InsufficientCredits(required=amount, available=available)
+    await _add_reserved(ctx, amount)
+
+
+async def reserve_more_credits(ctx: Context, wanted: int) -> int | None:
+    """Set up to `wanted` further credits aside for a running job; how many, None if unlimited.
+
+    A source may hold more rows than were expected of it, or the operator may have set credits
+    after the start.
+    """
+    available = await _hold_credits(ctx)
+    if available is None:
+        return None
+    more = min(wanted, available)
+    if more:
+        await _add_reserved(ctx, more)
+    return more
+
+
+async def _hold_credits(ctx: Context) -> int | None:
+    """What is left, the row held to the end of the transaction; None, not held, if unlimited."""
+    row = await ctx.tx.one(
+        "UPDATE account_groups SET credits_reserved = credits_reserved"
+        " WHERE id = $1 AND credits IS NOT NULL RETURNING credits - credits_reserved",
+        ctx.group,
+    )
+    return None if row is None else max(0, row[0])
+
+
+async def _add_reserved(ctx: Context, amount: int) -> None:
+    await ctx.tx.run(
+        "UPDATE account_groups SET credits_reserved = credits_reserved + $2 WHERE id = $1",
         ctx.group,
         amount,
     )
-    if reserved == 0:
-        group = await get(ctx)
-        left = max(0, (group.credits or 0) - group.credits_reserved)
-        raise InsufficientCredits(required=amount, available=left)
 
 
 async def settle_credits(ctx: Context, reserved: int, charged: int) -> None:

@@ -29,9 +29,12 @@ _AWAY: Final = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that the server has just cut
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
+_FAILURES: Final = (*_AWAY, asyncpg.PostgresError)
 ATTEMPTS: Final = 6
 ACQUIRE_S: Final = 10.0
 IDLE_MS: Final = 5_000
@@ -223,7 +226,7 @@ class PostgresDatabase:
                     return await body(transaction, *args, **kwargs)
                 async with connection.transaction():
                     return await body(transaction, *args, **kwargs)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             raise _mapped(error) from error
 
     async def _write(self, body: Any, args: Any, kwargs: Any, *, autocommit: bool) -> Any:
@@ -256,18 +259,21 @@ class PostgresDatabase:
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 return await body(PostgresTransaction(connection), *args, **kwargs)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             raise _mapped(error) from error
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
-        async with (
-            self._pool.acquire(timeout=ACQUIRE_S) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            # A stream may wait long for a slow client, and holds no row.
-            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            yield PostgresSnapshot(connection)
+        try:
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_S) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                # A stream may wait long for a slow client, and holds no row.
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                yield PostgresSnapshot(connection)
+        except _FAILURES as error:
+            raise _mapped(error) from error
 
     async def scrub(self) -> bool:
         """Free the dead rows; a plain VACUUM overwrites nothing that somebody may still read.

@@ -292,8 +292,10 @@ class SqliteDatabase:
                 continue
             try:
                 await self._begin()
-            except Exception as error:  # told to the first in the queue, whoever it is
-                self._queue.popleft().settle(error, None)
+            except Exception as error:
+                # Told to all that wait: in turns, the last would wait for all limits before it.
+                while self._queue:
+                    self._queue.popleft().settle(error, None)
                 continue
             await self._serve_batch()
 

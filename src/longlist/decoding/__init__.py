@@ -20,7 +20,13 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, UnsetType
 from msgspec.structs import FieldInfo, fields
 
-from longlist.decoding.parameters import Query, QueryDecoder, compile_query, path_id
+from longlist.decoding.parameters import (
+    Query,
+    QueryDecoder,
+    compile_query,
+    path_id,
+    path_text,
+)
 from longlist.decoding.problems import Problem, Rejected, failed, reject, run_check, under
 from longlist.decoding.rules import (
     Cursor,
@@ -73,6 +79,7 @@ __all__ = [
     "compile",
     "compile_query",
     "path_id",
+    "path_text",
 ]
 
 T = TypeVar("T")

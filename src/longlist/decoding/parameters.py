@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import fields
 
 from longlist.decoding.problems import Problem, Rejected, failed, reject, run_check, under
-from longlist.decoding.rules import Items, first_of, shape_of
+from longlist.decoding.rules import Items, Rule, first_of, shape_of
 from longlist.errors import Issue
 from longlist.ids import parse_id
 from longlist.text import BadText, printable
@@ -56,6 +56,14 @@ def path_id(value: str, name: str) -> bytes:
         problem = Problem(name, "invalid_format", "An id is 24 lowercase hex characters.")
         raise failed("path", "path", [problem])
     return found
+
+
+def path_text(value: str, name: str, rule: Rule) -> Any:
+    """The value of another path parameter. Raises ValidationFailed."""
+    try:
+        return rule.read_text(value)
+    except (BadText, Rejected) as error:
+        raise failed("path", "path", under(name, error)) from None
 
 
 def _query_reader(kind: Any) -> Callable[[bytes], Any]:

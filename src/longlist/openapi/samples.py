@@ -28,10 +28,12 @@ from longlist.pages import Page
 from longlist.prospecting import mapping
 from longlist.prospecting.dry_run import DryRun
 from longlist.prospecting.file_routes import FileUpload
+from longlist.prospecting.quota_store import Quota
 from longlist.prospecting.routes import CancelledJob, JobDetails, Stage, Stages, StartedJob
 from longlist.prospecting.store import ShownJob, ShownRow
 from longlist.prospects import export
 from longlist.prospects.intake import Counts
+from longlist.prospects.lookup_routes import ProviderIdLookup, ProviderIdMatch
 from longlist.prospects.routes import Added, AddedItem
 from longlist.prospects.store import Company, Prospect
 from longlist.prospects.suppression_store import Suppression
@@ -39,6 +41,7 @@ from longlist.prospects.suppression_store import Suppression
 GROUP_ID: Final = "66a1f0c2d4e5f60718293a4b"
 _FOLDER_ID: Final = "66a1f2a0d4e5f60718293a48"
 _PROSPECT_ID: Final = "66a1f5c1d4e5f60718293a70"
+_PROVIDER_ID: Final = "ACwAAAExample7Qk2uY"
 _FILE_ID: Final = "66a1f6d0d4e5f60718293a80"
 _SUPPRESSION_ID: Final = "66a1f7b4d4e5f60718293a90"
 _KEY_ID: Final = "66a1f0d3d4e5f60718293a4c"
@@ -48,6 +51,7 @@ PARAMETERS: Final = {
     "audienceId": AUDIENCE_ID,
     "folderId": _FOLDER_ID,
     "prospectId": _PROSPECT_ID,
+    "providerId": _PROVIDER_ID,
     "jobId": JOB_ID,
     "suppressionId": _SUPPRESSION_ID,
 }
@@ -123,6 +127,15 @@ _PROSPECT: Final = Prospect(
     company=_COMPANY,
     created_at="2026-03-04T05:14:25.120Z",
     updated_at="2026-03-04T05:14:25.120Z",
+)
+_MATCH: Final = ProviderIdMatch(
+    prospect_id=_PROSPECT_ID,
+    person_id=None,
+    public_identifier=_PROSPECT.public_identifier,
+    linkedin_url=_PROSPECT.linkedin_url,
+    name=_PROSPECT.name,
+    company_name=_COMPANY.name,
+    title=_PROSPECT.title,
 )
 _CREATED: Final = Audience(
     id=AUDIENCE_ID,
@@ -240,6 +253,7 @@ def _prospects() -> dict[str, Any]:
         "removeProspect": Deleted(),
         "getProspect": _PROSPECT,
         "eraseProspect": Deleted(),
+        "findProspectsByProviderId": ProviderIdLookup(_PROVIDER_ID, "single", [_MATCH]),
         "listSuppressions": Page([_SUPPRESSION]),
         "createSuppression": _SUPPRESSION,
         "deleteSuppression": Deleted(),
@@ -277,6 +291,15 @@ def _prospecting() -> dict[str, Any]:
         ),
         "cancelProspectingJob": CancelledJob(JOB_ID),
         "listProspectingJobRows": Page(rows),
+        "getProspectingQuota": Quota(
+            "LINKEDIN_CLASSIC",
+            "linkedinClassicSearch",
+            used=320,
+            limit=1000,
+            remaining=680,
+            reset_at="2026-03-05T00:00:00.000Z",
+            exhausted=False,
+        ),
     }
 
 

@@ -11,11 +11,12 @@ import msgspec
 
 from longlist.context import Context
 from longlist.decoding import OneLine, Query
+from longlist.idempotency import Stored as StoredAnswer
 from longlist.ids import rfc3339
 from longlist.operations import AG, Answer, Operation, Work
 from longlist.prospecting import file_store as store
 from longlist.prospecting import mapping
-from longlist.prospecting.inspection import inspect
+from longlist.prospecting.inspection import inspect, preview
 from longlist.prospecting.rows import Inspection
 from longlist.prospecting.upload import MEDIA_TYPES, Received, receive
 from longlist.request import Request
@@ -90,23 +91,40 @@ async def receive_file(ctx: Context, request: Request, query: UploadFile) -> Asy
 async def upload_file(ctx: Context, _query: UploadFile, upload: Upload) -> Answer:
     """Register an uploaded file."""
     found = upload.inspection
-    file = await store.create(ctx, upload.received.path, found)
+    suggested = mapping.suggest(found.columns, found.preview)
+    file = await store.create(ctx, upload.received.path, found, suggested)
     upload.kept = True
-    shown = FileUpload(
+    shown = _shown(file, found.preview)
+    # Rows of the file are not stored with the answer: an erasure would have to find them there.
+    return Answer(shown, kept=msgspec.structs.replace(shown, preview=[]), resource_id=file.id)
+
+
+async def replay_upload(ctx: Context, stored: StoredAnswer) -> Answer:
+    """The first answer again; its preview is read from the file, while the file is there."""
+    shown = msgspec.json.decode(stored.data, type=FileUpload)
+    assert stored.resource_id is not None
+    file = await store.find(ctx, stored.resource_id)
+    if file is not None and file.path.exists():
+        shown.preview = preview(file.path, file.inspection)
+    return Answer(shown)
+
+
+def _shown(file: store.StoredFile, rows: list[dict[str, str | None]]) -> FileUpload:
+    found = file.inspection
+    return FileUpload(
         file_id=file.id.hex(),
         format=found.format,  # type: ignore[arg-type]
         encoding=found.encoding,
         delimiter=found.delimiter,
         skipped_lines=found.skipped_lines,
         size_bytes=found.size_bytes,
-        preview=found.preview,
+        preview=rows,
         columns=found.columns,
         row_estimate=found.row_estimate,
-        suggested_mapping=mapping.suggest(found.columns, found.preview),
+        suggested_mapping=file.mapping,
         created_at=rfc3339(file.created_at),
         expires_at=rfc3339(file.expires_at),
     )
-    return Answer(shown, resource_id=file.id)
 
 
 OPERATIONS: Final = (
@@ -124,5 +142,6 @@ OPERATIONS: Final = (
         answer_name="FileUpload",
         status=201,
         work=Work.WRITE,
+        replay=replay_upload,
     ),
 )

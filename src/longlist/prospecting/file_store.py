@@ -19,6 +19,9 @@ class StoredFile(msgspec.Struct):
     id: bytes
     path: Path
     inspection: Inspection
+    """Without its preview: rows of a file are kept in the file alone, so that they end with it."""
+    mapping: dict[str, str | None]
+    """The suggested mapping."""
     created_at: int
     expires_at: int
 
@@ -27,22 +30,26 @@ def _keep_ms(ctx: Context) -> int:
     return ctx.settings.file_keep_hours * 3_600_000
 
 
-async def create(ctx: Context, path: Path, inspection: Inspection) -> StoredFile:
+async def create(
+    ctx: Context, path: Path, inspection: Inspection, mapping: dict[str, str | None]
+) -> StoredFile:
     """Register a file that lies, whole, in the files folder."""
+    inspection = msgspec.structs.replace(inspection, preview=[])
     id_ = new_id()
     created_at, expires_at = time_of(id_), time_of(id_) + _keep_ms(ctx)
     await ctx.tx.run(
-        "INSERT INTO files (account_group_id, id, stored_as, inspection, created_at, expires_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6)",
-        ctx.group, id_, path.name, msgspec.json.encode(inspection).decode(), created_at, expires_at,
+        "INSERT INTO files (account_group_id, id, stored_as, inspection, mapping, created_at,"
+        " expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        ctx.group, id_, path.name, msgspec.json.encode(inspection).decode(),
+        msgspec.json.encode(mapping).decode(), created_at, expires_at,
     )  # fmt: skip
-    return StoredFile(id_, path, inspection, created_at, expires_at)
+    return StoredFile(id_, path, inspection, mapping, created_at, expires_at)
 
 
 async def find(ctx: Context, file_id: bytes) -> StoredFile | None:
     """The file, unless it never was or has expired and feeds no job."""
     row = await ctx.tx.one(
-        "SELECT stored_as, inspection, created_at, expires_at FROM files"
+        "SELECT stored_as, inspection, mapping, created_at, expires_at FROM files"
         " WHERE account_group_id = $1 AND id = $2",
         ctx.group,
         file_id,
@@ -50,7 +57,10 @@ async def find(ctx: Context, file_id: bytes) -> StoredFile | None:
     if row is None:
         return None
     inspection = msgspec.json.decode(row[1], type=Inspection)
-    return StoredFile(file_id, ctx.settings.files_path / row[0], inspection, row[2], row[3])
+    mapping = msgspec.json.decode(row[2], type=dict[str, str | None])
+    return StoredFile(
+        file_id, ctx.settings.files_path / row[0], inspection, mapping, row[3], row[4]
+    )
 
 
 async def get(ctx: Context, file_id: bytes) -> StoredFile:

@@ -72,6 +72,13 @@ def read_rows(path: Path, inspection: Inspection, *, start: Cursor, max_rows: in
     return _FORMATS[inspection.format].read_rows(path, inspection, start=start, max_rows=max_rows)
 
 
+def preview(path: Path, inspection: Inspection) -> list[dict[str, str | None]]:
+    """The first rows again, of a file that was inspected before."""
+    rows, _ = read_rows(path, inspection, start=inspection.start, max_rows=2 * PREVIEW_ROWS)
+    shown = [_preview_row(inspection.columns, row) for row in rows if row.reason is None]
+    return shown[:PREVIEW_ROWS]
+
+
 def _recognise(path: Path, head: bytes) -> str:
     if head.startswith(b"PAR1"):
         return "parquet"

@@ -52,7 +52,7 @@ class ProspectingRunner:
         return ctx
 
     async def waiting(self, tx: Transaction, limit: int) -> Sequence[Waiting]:
-        return await queue.waiting_everywhere(tx, limit)
+        return await queue.waiting_everywhere(tx, limit, now_ms())
 
     async def held(self, tx: Transaction) -> Sequence[tuple[str, bytes]]:
         return await queue.held_everywhere(tx)
@@ -77,24 +77,33 @@ class ProspectingRunner:
 
     async def pages(self, claim: Claim) -> AsyncGenerator[Page, None]:
         async for page in claim.source.pages(claim.job.cursor):
-            yield await asyncio.to_thread(self._prepare, claim.group, page)
+            yield await asyncio.to_thread(self._prepare, claim, page)
 
-    def _prepare(self, group: bytes, page: SourcePage) -> Page:
-        hasher = self._installation.hasher(group)
-        return Page([entry_of(hasher, row) for row in page.rows], page.cursor)
+    def _prepare(self, claim: Claim, page: SourcePage) -> Page:
+        # Of the first page a part may have been taken already: a quota ended in the middle of it.
+        done = claim.job.counts.received
+        hasher = self._installation.hasher(claim.group)
+        return Page([entry_of(hasher, r) for r in page.rows if r.position > done], page.cursor)
 
     async def save(self, tx: Transaction, claim: Claim, page: Page) -> bool:
         ctx = self._context(tx, claim.group)
         job = await store.fence(ctx, claim.job.id, claim.job.token)
         if job is None:
             return False
+        allowed = await store.hold_allowance(ctx, job, len(page.entries), claim.price)
         outcomes, counts, _ = await intake.take_in(
-            ctx, job.audience_id, page.entries, job_id=job.id
+            ctx, job.audience_id, page.entries, job_id=job.id, most=allowed.most
         )
-        await store.save_page(
-            ctx, job, outcomes, counts=counts, cursor=page.cursor, price=claim.price
-        )
-        return True
+        is_whole = len(outcomes) == len(page.entries)
+        cursor = page.cursor if is_whole else job.cursor
+        await store.save_page(ctx, job, outcomes, counts=counts, cursor=cursor, price=allowed.price)
+        if is_whole:
+            return True
+        if allowed.waits:
+            await queue.release(ctx, job.id, job.token)
+        else:
+            await self._end(tx, claim, "failed", "INSUFFICIENT_CREDITS", store.NO_CREDITS_MESSAGE)
+        return False
 
     async def finish(self, tx: Transaction, claim: Claim) -> bool:
         return await self._end(tx, claim, "completed")

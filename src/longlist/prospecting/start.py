@@ -223,7 +223,7 @@ def kept_of(body: Start, group: accounts.AccountGroup, file: StoredFile | None) 
     inspection = file.inspection
     mapping = body.mapping
     if mapping is None:
-        mapping = mappings.suggest(inspection.columns, inspection.preview)
+        mapping = file.mapping
     if issues := mappings.check(mapping, inspection.columns):
         raise store.mapping_invalid(issues)
     limit = body.max_results or group.file_rows_cap

@@ -23,6 +23,7 @@ from longlist.errors import Issue, NotFound, Unprocessable
 from longlist.events import store as events
 from longlist.ids import rfc3339, rfc3339_or_none
 from longlist.prospecting import file_store as files
+from longlist.prospecting import quota_store as quotas
 from longlist.prospects.intake import Counts, Outcome, OutcomeName, Reason
 
 JobStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
@@ -33,6 +34,7 @@ SourceKind = Literal[
 ]  # fmt: skip
 FULL: Final = 10_000
 """`progress` is kept in parts of this."""
+NO_CREDITS_MESSAGE: Final = "The credits of the account group are used up."
 _COUNTS: Final = "received, added, updated, unchanged, skipped, failed"
 COLUMNS: Final = (
     f"id, audience_id, source_kind, status, {_COUNTS}, progress, created_at, updated_at,"
@@ -191,7 +193,14 @@ async def save_page(
     cursor: str | None,
     price: int,
 ) -> None:
-    """Write a page's outcomes with the cursor that follows it, for a job that `fence` has held."""
+    """Write outcomes with the cursor to go on from, for a job that `fence` has held.
+
+    They are charged to the job at `price` credits for each row added or updated, and counted
+    towards the quota that `hold_allowance` holds. `cursor` may be the job's own still, where only
+    a part of a page was taken.
+    """
+    imported = counts.added + counts.updated
+    await quotas.use(ctx, found.source_kind, imported)
     total = found.counts.plus(counts)
     progress = min(FULL - 1, FULL * total.received // max(1, found.expected_rows))
     await ctx.tx.insert(
@@ -211,8 +220,47 @@ async def save_page(
         " progress = CASE WHEN progress < $11 THEN $11 ELSE progress END, updated_at = $12"
         " WHERE account_group_id = $1 AND id = $2",
         ctx.group, found.id, *msgspec.structs.astuple(total), cursor,
-        price * (counts.added + counts.updated), progress, ctx.now,
+        price * imported, progress, ctx.now,
     )  # fmt: skip
+
+
+class Allowance(msgspec.Struct):
+    """How many rows of a page may be imported, and charged at which price.
+
+    `waits`: what stops a job that has more rows than that is a quota, which comes back; otherwise
+    it is a lack of credits. `most` is None where nothing stops it.
+    """
+
+    most: int | None
+    waits: bool
+    price: int
+
+
+async def hold_allowance(ctx: Context, found: Job, rows: int, price: int) -> Allowance:
+    """What the quota and the credits allow a held job to import of a page of `rows`.
+
+    Both are held to the end of the transaction. Credits are taken from the job's reservation, and
+    beyond it from what the group has left; without a limit on credits nothing is charged.
+    """
+    by_quota = await quotas.hold(ctx, found.source_kind)
+    allowed = rows if by_quota is None else min(rows, by_quota)
+    left = found.credits_reserved - found.credits_charged
+    missing = price * allowed - left
+    if missing > 0:
+        more = await accounts.reserve_more_credits(ctx, missing)
+        if more is None:
+            return Allowance(by_quota, waits=True, price=0)
+        if more:
+            await ctx.tx.run(
+                "UPDATE prospecting_jobs SET credits_reserved = credits_reserved + $3"
+                " WHERE account_group_id = $1 AND id = $2",
+                ctx.group,
+                found.id,
+                more,
+            )
+        if more < missing:
+            return Allowance(max(0, left + more) // price, waits=False, price=price)
+    return Allowance(by_quota, waits=True, price=price)
 
 
 async def fence(ctx: Context, job_id: bytes, token: int) -> Job | None:
@@ -239,7 +287,8 @@ async def end(
     row = await ctx.tx.one(
         "UPDATE prospecting_jobs SET status = $3, error_code = $4, error_message = $5,"
         " progress = CASE WHEN $3 = 'completed' THEN $6 ELSE progress END, token = token + 1,"
-        " worker_id = NULL, updated_at = $7, finished_at = $7, credits_reserved = 0"
+        # What was sent at the start may name people, and nobody reads it any more.
+        " source = '', worker_id = NULL, updated_at = $7, finished_at = $7, credits_reserved = 0"
         f" WHERE account_group_id = $1 AND id = $2 RETURNING {COLUMNS}",
         ctx.group, found.id, status, error_code, error_message, FULL, ctx.now,
     )  # fmt: skip

@@ -136,6 +136,17 @@ class _Batch:
         for key in _all_keys(known.candidate):
             self.by_key.setdefault(key, set()).add(known.id)
 
+    def decide_up_to(self, entries: Sequence[Entry], most: int | None) -> list[Outcome]:
+        """What becomes of the rows, up to the one that is the `most`th to be added or updated."""
+        room = len(entries) if most is None else most
+        outcomes: list[Outcome] = []
+        for entry in entries:
+            if room <= 0:
+                break
+            outcomes.append(self.decide(entry))
+            room -= outcomes[-1].outcome in ("added", "updated")
+        return outcomes
+
     def decide(self, entry: Entry) -> Outcome:
         """What becomes of one row."""
         if entry.reason is not None:
@@ -144,6 +155,9 @@ class _Batch:
             known = self.known.get(entry.prospect_id)
             if known is None:
                 return Outcome(entry.position, "failed", "NOT_FOUND", _STRANGER_MESSAGE)
+            listed = suppression_keys(known.person, self.hasher)
+            if not self.suppressed.isdisjoint(key for _, key in listed):
+                return Outcome(entry.position, "skipped", "SUPPRESSED", _SUPPRESSED_MESSAGE)
             return self._join(entry, known, changed=False)
         if not self.suppressed.isdisjoint(entry.suppressed_by):
             return Outcome(entry.position, "skipped", "SUPPRESSED", _SUPPRESSED_MESSAGE)
@@ -204,19 +218,25 @@ def _all_keys(candidate: Candidate) -> list[bytes]:
 
 
 async def take_in(
-    ctx: Context, audience_id: bytes, entries: Sequence[Entry], *, job_id: bytes | None = None
+    ctx: Context,
+    audience_id: bytes,
+    entries: Sequence[Entry],
+    *,
+    job_id: bytes | None = None,
+    most: int | None = None,
 ) -> tuple[list[Outcome], Counts, int]:
     """Put people into an audience that the caller holds.
 
     `job_id` names the source that the rows belong to, so that a person seen in an earlier batch of
-    it is known for a repeat. Returns the outcomes in the order of the entries, their counts, and
+    it is known for a repeat. Once `most` rows are added or updated the rows after them are left
+    alone, and have no outcome. Returns the outcomes in the order of the entries, their counts, and
     the audience's `prospectCount` after.
     """
     await store.lock_identity(ctx)
     batch = _Batch(ctx.hasher)
     await _load(ctx, batch, audience_id, entries, job_id)
-    outcomes = [batch.decide(entry) for entry in entries]
-    for outcome, row in zip(outcomes, entries, strict=True):
+    outcomes = batch.decide_up_to(entries, most)
+    for outcome, row in zip(outcomes, entries, strict=False):
         outcome.line = row.line
     counts = count(outcomes)
     await _write(ctx, audience_id, list(batch.known.values()), job_id)
@@ -265,7 +285,8 @@ async def _load(
     listed = list({key for e in entries for key in e.suppressed_by})
     if listed:
         batch.suppressed |= await suppressions.suppressed(ctx, listed)
-    ids = {e.prospect_id for e in entries if e.prospect_id is not None}
+    named = {e.prospect_id for e in entries if e.prospect_id is not None}
+    ids = set(named)
     if keys:
         ids |= await members.ids_of_keys(ctx, keys)
     ids -= batch.known.keys()
@@ -275,6 +296,13 @@ async def _load(
         candidate = _candidate(found.id, keys_of(found.person, ctx.hasher))
         stored_keys = frozenset(_all_keys(candidate))
         batch.learn(_Known(found.id, found.person, candidate, stored_keys))
+    listed = [
+        key
+        for id_ in named & batch.known.keys()
+        for _, key in suppression_keys(batch.known[id_].person, ctx.hasher)
+    ]
+    if listed:
+        batch.suppressed |= await suppressions.suppressed(ctx, listed)
     if audience_id is None:
         return
     touched = await members.touched_among(ctx, audience_id, list(ids))

@@ -159,6 +159,7 @@ def upgrade() -> None:
         sa.Column("id", sa.LargeBinary(length=12), nullable=False),
         sa.Column("stored_as", sa.Text(), nullable=False),
         sa.Column("inspection", sa.Text(), nullable=False),
+        sa.Column("mapping", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
