@@ -1,0 +1,5 @@
+"""`python -m longlist` is the `longlist` command."""
+
+from longlist.cli import main
+
+main()
