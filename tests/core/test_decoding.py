@@ -8,7 +8,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from request_types import (
+
+from longlist.decoding import UNSET, Body, Name, compile
+from longlist.errors import ValidationFailed
+from longlist.strict_json import loads
+from tests.core.request_types import (
     ID,
     AddProspects,
     CreateAudience,
@@ -20,10 +24,6 @@ from request_types import (
     Upload,
     found_in,
 )
-
-from longlist.decoding import UNSET, Body, Name, compile
-from longlist.errors import ValidationFailed
-from longlist.strict_json import loads
 
 N, D = "name", "description"
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from request_types import ID, ListAudiences, error_of, found_in
 
 from longlist.decoding import Query, compile_query, path_id
 from longlist.errors import ValidationFailed
+from tests.core.request_types import ID, ListAudiences, error_of, found_in
 
 listing = compile_query(ListAudiences)
 

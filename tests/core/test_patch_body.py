@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from request_types import ID, UpdateAudience, error_of, found_in
 
 from longlist.decoding import UNSET, compile
 from longlist.errors import Issue, error_object
+from tests.core.request_types import ID, UpdateAudience, error_of, found_in
 
 update = compile(UpdateAudience)
 

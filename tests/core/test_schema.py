@@ -7,7 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 from jsonschema import Draft202012Validator
-from request_types import (
+
+from longlist.decoding import Body, compile
+from longlist.decoding.schema import components, json_schema, query_parameters
+from tests.core.request_types import (
     ID,
     AddProspects,
     CreateAudience,
@@ -18,9 +21,6 @@ from request_types import (
     Upload,
     error_of,
 )
-
-from longlist.decoding import Body, compile
-from longlist.decoding.schema import components, json_schema, query_parameters
 
 URL = "https://www.linkedin.com/in/ada-example"
 BAD_NAMES: list[Any] = [

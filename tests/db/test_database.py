@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ GROUP_SQL = (
 
 
 @pytest.fixture(params=ENGINES)
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Run]:
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Runs a coroutine with a fresh, migrated, open database."""
     url = request.getfixturevalue("postgres").new_database() if request.param == "postgres" else ""
 
@@ -43,7 +44,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Run]:
 
         return asyncio.run(opened())
 
-    yield call
+    return call
 
 
 async def _add_group(tx: Transaction, id_: bytes, name: str = "a") -> None:
@@ -176,7 +177,7 @@ def test_a_change_writes_its_event_with_it_or_neither(run: Run) -> None:
         assert await db.write_single(rename, 1) is not None
         [(type_, resource, at, data)] = await db.read(events)
         assert (type_, bytes(resource), at) == ("audience.updated", audience, 7)
-        assert __import__("json").loads(data) == {
+        assert json.loads(data) == {
             "id": audience.hex(),
             "name": "New",
             "type": "on_demand",

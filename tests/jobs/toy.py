@@ -92,7 +92,7 @@ class ToyRunner:
     async def release(self, tx: Transaction, claim: Claim) -> bool:
         return bool(
             await tx.run(
-                f"UPDATE toy_jobs SET worker_id = NULL, token = token + 1 WHERE {_HELD}",  # noqa: S608
+                f"UPDATE toy_jobs SET worker_id = NULL, token = token + 1 WHERE {_HELD}",
                 claim.job_id,
                 claim.token,
             )
@@ -109,7 +109,7 @@ class ToyRunner:
 
     async def save(self, tx: Transaction, claim: Claim, page: int) -> bool:
         moved = await tx.run(
-            f"UPDATE toy_jobs SET at_page = $3 WHERE {_HELD}",  # noqa: S608
+            f"UPDATE toy_jobs SET at_page = $3 WHERE {_HELD}",
             claim.job_id,
             claim.token,
             page + 1,
@@ -132,7 +132,7 @@ class ToyRunner:
     async def _end(self, tx: Transaction, claim: Claim, status: str, code: str | None) -> bool:
         return bool(
             await tx.run(
-                f"UPDATE toy_jobs SET status = $3, error_code = $4, worker_id = NULL WHERE {_HELD}",  # noqa: S608
+                f"UPDATE toy_jobs SET status = $3, error_code = $4, worker_id = NULL WHERE {_HELD}",
                 claim.job_id,
                 claim.token,
                 status,

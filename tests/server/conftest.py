@@ -3,7 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from raw_http import ServerUnderTest, serving
+
+from tests.server.raw_http import ServerUnderTest, serving
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import contextlib
 import logging
 
 import pytest
-from raw_http import (
+
+from tests.server.raw_http import (
     CHUNKED,
     HEAD,
     HOST,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from raw_http import CHUNKED, HEAD, HOST, LINE, ServerUnderTest, assert_refused
 
 from longlist.server.reader import Limits, is_host
+from tests.server.raw_http import CHUNKED, HEAD, HOST, LINE, ServerUnderTest, assert_refused
 
 # Stands where raw input could be repeated in an answer.
 MARK = "zqxmark"

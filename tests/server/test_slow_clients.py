@@ -15,10 +15,18 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from raw_http import BIG_BYTES, PATIENCE_S, TRACE, TRACEPARENT, RawClient, assert_refused, serving
 
 from longlist.server.exchange import Exchange
 from longlist.server.reader import PIECE_BYTES, Limits
+from tests.server.raw_http import (
+    BIG_BYTES,
+    PATIENCE_S,
+    TRACE,
+    TRACEPARENT,
+    RawClient,
+    assert_refused,
+    serving,
+)
 
 GET = "GET /echo HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = "POST /echo HTTP/1.1\r\nHost: localhost\r\n"

@@ -7,20 +7,21 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from raw_http import PATIENCE_S, RawClient, assert_refused, serving
 from starlette.types import Receive, Scope, Send
 
 from longlist.server import StartFailed, serve
 from longlist.server.reader import Limits
+from tests.server.raw_http import PATIENCE_S, RawClient, assert_refused, serving
 
 WAIT = "GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 PROGRAM = """
 import sys
 import uvloop
-from raw_http import OddApp
+from tests.server.raw_http import OddApp
 from longlist.server.reader import Limits
 from longlist.server import serve
 uvloop.run(serve(OddApp(), host="127.0.0.1", port=0, limits=Limits(drain_s=10),
@@ -59,11 +60,11 @@ def test_a_request_that_outlasts_the_drain_is_answered_503() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_server_and_returns_to_the_caller(number: signal.Signals) -> None:
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=__file__.rpartition("/")[0],
+        cwd=Path(__file__).parents[2],
     )
     try:
         assert process.stdout is not None
