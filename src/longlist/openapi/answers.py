@@ -167,9 +167,37 @@ def _closed(properties: dict[str, Schema], optional: tuple[str, ...] = ()) -> Sc
     }
 
 
+_SENTENCE: Schema = {"type": "string", "minLength": 1}
+
+
+def _error_schema(codes: list[str]) -> Schema:
+    return {
+        "description": "What went wrong and what to do.",
+        **_closed(
+            {
+                "code": {"type": "string", "enum": codes},
+                "message": _SENTENCE | {"description": "One sentence: what went wrong."},
+                "details": _SENTENCE | {"description": "One sentence: what to do."},
+                "issues": {
+                    "type": "array",
+                    "items": {"$ref": REF + "Issue"},
+                    "minItems": 1,
+                    "maxItems": 50,
+                    "description": "On 400 and 422, where members can be named. When there are"
+                    " more than 50, `context.issuesTotal` has their number.",
+                },
+                "context": {
+                    "type": "object",
+                    "description": "Facts for programs; which ones depends on the code.",
+                },
+            },
+            optional=("issues", "context"),
+        ),
+    }
+
+
 def error_schemas(codes: list[str]) -> dict[str, Schema]:
     """The error envelope and its parts; `codes` are all there are."""
-    sentence = {"type": "string", "minLength": 1}
     return {
         "TraceId": {
             "type": "string",
@@ -186,33 +214,11 @@ def error_schemas(codes: list[str]) -> dict[str, Schema]:
                         " `path.audienceId`; empty for the whole body.",
                     },
                     "code": {"type": "string", "pattern": "^[a-z]+(_[a-z]+)*$"},
-                    "message": sentence,
+                    "message": _SENTENCE,
                 }
             ),
         },
-        "Error": {
-            "description": "What went wrong and what to do.",
-            **_closed(
-                {
-                    "code": {"type": "string", "enum": codes},
-                    "message": sentence | {"description": "One sentence: what went wrong."},
-                    "details": sentence | {"description": "One sentence: what to do."},
-                    "issues": {
-                        "type": "array",
-                        "items": {"$ref": REF + "Issue"},
-                        "minItems": 1,
-                        "maxItems": 50,
-                        "description": "On 400 and 422, where members can be named. When there are"
-                        " more than 50, `context.issuesTotal` has their number.",
-                    },
-                    "context": {
-                        "type": "object",
-                        "description": "Facts for programs; which ones depends on the code.",
-                    },
-                },
-                optional=("issues", "context"),
-            ),
-        },
+        "Error": _error_schema(codes),
         "ErrorResponse": {
             "description": "The answer to a request that did not succeed.",
             **_closed(
