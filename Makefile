@@ -12,7 +12,8 @@ UV := UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=$${
 LOCKED := .venv/locked.txt
 # Packages in .venv beyond the locked set, such as uv itself, are left alone.
 SYNC := sync --frozen --inexact
-PYTEST_OPTIONS ?=
+# Half of what the tests do is wait: two processes take little more than half of the time.
+PYTEST_OPTIONS ?= -n 2 --dist loadfile
 
 .PHONY: help serve test check bench fmt openapi docs clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,15 +10,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 from typer.testing import CliRunner
 
-from longlist.cli import app
+from longlist.cli import app, main
 
 PATIENCE_S = 60.0
 """Guards against hanging; no test depends on how much of it is used."""
@@ -76,11 +79,24 @@ class Place:
             "COLUMNS": "200",
         }
 
-    def run(self, *args: str, code: int = 0, **environ: str) -> str:
-        """Run a command; what it prints, which for a failure is what it says on standard error."""
+    def run(self, *args: str, code: int = 0, environ: Mapping[str, str] | None = None) -> str:
+        """Run a command; what it prints, which for a failure is what it says on standard error.
+
+        Commands that run servers get a process of their own; the others are quicker in this one.
+        """
+        own = args[0] in ("serve", "worker", "import")
+        run = self._run_in_process_of_its_own if own else self._run_here
+        status, out, err = run(args, {**self.environ, **(environ or {})})
+        assert status == code, out + err
+        assert "Traceback" not in err, err
+        return out if code == 0 else err
+
+    def _run_in_process_of_its_own(
+        self, args: Sequence[str], environ: dict[str, str]
+    ) -> tuple[int, str, str]:
         done = subprocess.run(
             [sys.executable, "-m", "longlist", *args],
-            env={**self.environ, **environ},
+            env=environ,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -88,22 +104,33 @@ class Place:
             timeout=PATIENCE_S,
             check=False,
         )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr, done.stderr
-        return done.stdout if code == 0 else done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    @staticmethod
+    def _run_here(args: Sequence[str], environ: dict[str, str]) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, environ, clear=True),
+            patch.object(sys, "argv", ["longlist", *args]),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as exit_,
+        ):
+            main()
+        return int(exit_.value.code or 0), out.getvalue(), err.getvalue()
 
     def json(self, *args: str) -> Any:
         """The JSON that a command prints."""
         return json.loads(self.run(*args, "--json"))
 
     @contextmanager
-    def serving(self, *args: str, **environ: str) -> Iterator[Serving]:
+    def serving(self, *args: str) -> Iterator[Serving]:
         """Run `longlist serve` on a free port; ended at the end if it still runs."""
         printed = self.folder / f"serve-{next(_number)}.out"
         with printed.open("w") as out, (self.folder / "serve.err").open("a") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "longlist", "serve", *args],
-                env={**self.environ, **environ},
+                env=self.environ,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

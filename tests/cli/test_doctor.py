@@ -34,8 +34,8 @@ def test_a_sound_installation(place: Place) -> None:
 
 def test_a_secret_is_never_shown(embedded: Place) -> None:
     secret = "hushhush" * 5
-    embedded.run("migrate", LONGLIST_SECRET=secret)
-    printed = embedded.run("doctor", "--json", LONGLIST_SECRET=secret)
+    embedded.run("migrate", environ={"LONGLIST_SECRET": secret})
+    printed = embedded.run("doctor", "--json", environ={"LONGLIST_SECRET": secret})
     assert secret not in printed
     assert json.loads(printed)["settings"]["secret"] == "(set)"
 

@@ -44,8 +44,8 @@ def test_a_running_server_is_used_and_an_audience_of_the_name_is_filled(place: P
         assert key
         environ = {"LONGLIST_URL": server.url, "LONGLIST_KEY": key[0]}
         args = ("import", str(file), "--audience", "Trade fair", "--json")
-        first = json.loads(place.run(*args, **environ))
-        second = json.loads(place.run(*args, **environ))
+        first = json.loads(place.run(*args, environ=environ))
+        second = json.loads(place.run(*args, environ=environ))
         assert server.stop() == 0
     assert first["audienceId"] == second["audienceId"]
     assert first["status"] == second["status"] == "completed"
@@ -91,7 +91,7 @@ def test_a_stranger_on_the_port_does_not_get_the_work(embedded: Place, tmp_path:
     with other.serving("--api-only") as server:
         port = server.url.rpartition(":")[2]
         file = invented(embedded.folder)
-        embedded.run("import", str(file), "--audience", "Mine", LONGLIST_PORT=port)
+        embedded.run("import", str(file), "--audience", "Mine", environ={"LONGLIST_PORT": port})
     assert len(embedded.json("accounts", "list")) == 1
     assert "longlist import" not in other.run("keys", "list")
 

@@ -117,7 +117,7 @@ def test_a_port_in_use_is_said_before_a_key_is_made(embedded: Place) -> None:
 def test_what_cannot_be_served_on_is_one_sentence(
     embedded: Place, variable: str, value: str, says: str
 ) -> None:
-    said = embedded.run("serve", code=1, **{variable: value})
+    said = embedded.run("serve", code=1, environ={variable: value})
     assert says in said
     assert said.startswith("longlist: ")
     assert said.count("\n") == 1
@@ -127,7 +127,7 @@ def test_what_cannot_be_served_on_is_one_sentence(
 def test_another_secret_is_refused(embedded: Place) -> None:
     embedded.run("migrate")
     embedded.run("accounts", "create", "Acme")
-    said = embedded.run("serve", code=1, LONGLIST_SECRET="x" * 32)
+    said = embedded.run("serve", code=1, environ={"LONGLIST_SECRET": "x" * 32})
     assert "The secret is not the one" in said
 
 
