@@ -40,7 +40,7 @@ _VALUE: Final = re.compile(
 )
 
 
-class _Record(NamedTuple):
+class Record(NamedTuple):
     """A record of the sample: its cells, the index of its first line and of the line after it."""
 
     cells: list[str]
@@ -54,7 +54,7 @@ class _Layout(NamedTuple):
     rank: tuple[int, float, int, int]
     delimiter: str | None
     skip_space: bool
-    header: _Record
+    header: Record
 
 
 def describe(path: Path, head: bytes, size: int) -> Inspection:
@@ -72,7 +72,7 @@ def describe(path: Path, head: bytes, size: int) -> Inspection:
     header = layout.header
     if not _closed(lines, layout, whole):
         raise _open_header()
-    columns = _names(header.cells)
+    columns = column_names(header.cells)
     offset = mark + len("".join(lines[: header.next_line]).encode(name, errors))
     return Inspection(
         format="csv",
@@ -144,7 +144,7 @@ def _try(lines: list[str], first: int, delimiter: str) -> _Layout | None:
     quoted_after_space = re.compile(re.escape(delimiter) + ' +"')
     skip_space = delimiter != "\t" and any(map(quoted_after_space.search, lines[:_SAMPLE_RECORDS]))
     records = list(_records(lines, first, delimiter, skip_space))
-    index = _header_index(records)
+    index = header_index(records)
     if index is None or len(records[index].cells) < _TABLE_COLUMNS:
         return None
     header, body = records[index], records[index + 1 :]
@@ -165,7 +165,7 @@ def _one_column(lines: list[str], first: int) -> _Layout:
 
 def _records(
     lines: list[str], first: int, delimiter: str | None, skip_space: bool
-) -> Iterator[_Record]:
+) -> Iterator[Record]:
     """The first records that are not blank; stops at a broken quote, which is judged later."""
     reader = csv.reader(lines[first:], csv_rows.Dialect(delimiter, skip_space))
     begun = first
@@ -173,17 +173,17 @@ def _records(
         for cells in reader:
             after = first + reader.line_num
             if any(cell.strip() for cell in cells):
-                yield _Record(cells, begun, after)
+                yield Record(cells, begun, after)
             begun = after
             if reader.line_num >= _SAMPLE_RECORDS:
                 return
     except csv.Error:
         # A file whose very first record is broken still needs a header to be complained about.
         if begun == first:
-            yield _Record(lines[first].split(delimiter or csv_rows.NO_DELIMITER), first, first + 1)
+            yield Record(lines[first].split(delimiter or csv_rows.NO_DELIMITER), first, first + 1)
 
 
-def _header_index(records: list[_Record]) -> int | None:
+def header_index(records: list[Record]) -> int | None:
     """Which record is the header: the first that names two known fields, with only shorter ones
     before it; else the first that is not a note, a note being one cell among wider records.
     """
@@ -202,11 +202,11 @@ def _header_index(records: list[_Record]) -> int | None:
     return 0
 
 
-def _filled(record: _Record) -> int:
+def _filled(record: Record) -> int:
     return sum(bool(cell.strip()) for cell in record.cells)
 
 
-def _names(cells: list[str]) -> list[str]:
+def column_names(cells: list[str]) -> list[str]:
     """Column names: white space tidied, a nameless column called after its place.
 
     Raises a 400 where the line holds data rather than names, or names that do not do.

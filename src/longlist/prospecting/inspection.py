@@ -7,18 +7,18 @@ Everything here blocks on the disk and is called in a thread. A further format i
 from __future__ import annotations
 
 import os
-import zipfile
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from longlist.errors import ValidationFailed
-from longlist.prospecting import csv_header, ndjson_rows
+from longlist.prospecting import csv_header, ndjson_rows, parquet_rows, xlsx_package, xlsx_rows
 from longlist.prospecting.rows import (
     HEAD_BYTES,
     PREVIEW_CHARACTERS,
     PREVIEW_ROWS,
+    BrokenFile,
     Cursor,
     FileFormat,
     Inspection,
@@ -30,10 +30,13 @@ from longlist.prospecting.rows import (
 _FORMATS: Final[dict[str, FileFormat]] = {
     "csv": csv_header.FORMAT,
     "ndjson": ndjson_rows.FORMAT,
+    "parquet": parquet_rows.FORMAT,
+    "xlsx": xlsx_rows.FORMAT,
 }
 _EXACT_BYTES: Final = 8 * 1024 * 1024
 _PAGE_ROWS: Final = 5000
 _BLOCK_BYTES: Final = 1024 * 1024
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 def inspect(path: Path, *, stated_format: str | None = None) -> Inspection:
@@ -54,17 +57,23 @@ def inspect(path: Path, *, stated_format: str | None = None) -> Inspection:
             f"The content of the file is not {stated_format}.",
             "State the format the file has, or leave the format out to have it found.",
         )
-    reader = _FORMATS.get(found)
-    if reader is None:
+    reader = _FORMATS[found]
+    try:
+        inspection = reader.describe(path, head, size)
+        preview = _look_at_head(path, inspection, reader)
+        inspection = msgspec.structs.replace(inspection, preview=preview)
+        if reader.counts:
+            return inspection
+        estimate = _estimate(path, inspection, reader)
+        return msgspec.structs.replace(inspection, row_estimate=estimate)
+    except BrokenFile as error:
         raise refusal(
-            "invalid_format",
-            f"This server does not read {found} files yet.",
-            "Export the same data as CSV or NDJSON and upload that.",
-        )
-    inspection = reader.describe(path, head, size)
-    preview = _look_at_head(path, inspection, reader)
-    inspection = msgspec.structs.replace(inspection, preview=preview)
-    return msgspec.structs.replace(inspection, row_estimate=_estimate(path, inspection, reader))
+            "syntax",
+            str(error),
+            "Save the data again with the program it comes from, or export it as CSV.",
+        ) from error
+    finally:
+        reader.release(path)
 
 
 def read_rows(path: Path, inspection: Inspection, *, start: Cursor, max_rows: int) -> Page:
@@ -79,13 +88,31 @@ def preview(path: Path, inspection: Inspection) -> list[dict[str, str | None]]:
     return shown[:PREVIEW_ROWS]
 
 
+def release(path: Path) -> None:
+    """Close what is open between two pages of a file; call when no further page is wanted."""
+    for reader in _FORMATS.values():
+        reader.release(path)
+
+
 def _recognise(path: Path, head: bytes) -> str:
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith(b"PK\x03\x04"):
-        if _is_workbook(path):
+        if xlsx_package.is_workbook(path):
             return "xlsx"
         raise _archive()
+    if head.startswith(_OLE):
+        raise refusal(
+            "invalid_format",
+            "The file is a workbook with a password, or one in the older XLS format.",
+            "Save it as XLSX without a password, or as CSV, and upload that.",
+        )
+    if head.startswith(b"PARE"):
+        raise refusal(
+            "invalid_format",
+            "The Parquet file is encrypted.",
+            "Write it without encryption and upload it again.",
+        )
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")):
         raise _archive()
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -94,19 +121,11 @@ def _recognise(path: Path, head: bytes) -> str:
     return "csv"
 
 
-def _is_workbook(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.startswith("xl/workbook.") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return False
-
-
 def _archive() -> ValidationFailed:
     return refusal(
         "invalid_format",
         "The file is an archive or is compressed.",
-        "Unpack it and upload the CSV or NDJSON file inside.",
+        "Unpack it and upload the file inside.",
     )
 
 

@@ -40,9 +40,9 @@ TOO_LONG: Final = "This row has a cell longer than 65536 bytes."
 class Cursor(msgspec.Struct, frozen=True):
     """Where the next unread row begins; kept with the job, so that a crash costs no row.
 
-    `offset` is a byte offset, `line` counts from 1 and `position` is the next row's. Below the
-    byte offset `plain_until` a row ends with its line, because a quote opened before it and never
-    closed (see csv_rows).
+    `offset` is a byte offset (of XLSX into the unpacked sheet), `line` counts from 1 and `position`
+    is the next row's. Below the byte offset `plain_until` a row ends with its line, because a quote
+    opened before it and never closed (see csv_rows).
     """
 
     offset: int
@@ -107,15 +107,23 @@ class ReadRows(Protocol):
 
 
 class FileFormat(NamedTuple):
-    """A format this server reads: a further one is a further module with these two functions.
+    """A format this server reads: a further one is a further module with these functions.
 
-    `describe` gets the path, the first 64 KiB and the size; preview and estimate are filled in by
-    the caller. `damage` picks the rows that make an upload fail when found in the first 64 KiB.
+    `describe` gets the path, the first 64 KiB and the size; the preview is filled in by the caller
+    and so is the estimate, unless `counts` says that `describe` has made it. `damage` picks the
+    rows that make an upload fail when found in the first 64 KiB. `release` closes what is open
+    between the pages of a file.
     """
 
     describe: Callable[[Path, bytes, int], Inspection]
     read_rows: ReadRows
     damage: Callable[[Row], ValidationFailed | None]
+    counts: bool = False
+    release: Callable[[Path], None] = lambda _: None
+
+
+class BrokenFile(OSError):
+    """A file cannot be read from here on, though its bytes can; the text is safe to show."""
 
 
 def refusal(code: str, message: str, details: str) -> ValidationFailed:

@@ -9,7 +9,7 @@ import msgspec
 
 from longlist.jobs import JobFailed
 from longlist.prospecting.file_store import StoredFile
-from longlist.prospecting.inspection import read_rows
+from longlist.prospecting.inspection import read_rows, release
 from longlist.prospecting.rows import Cursor, Row
 from longlist.prospecting.sources import SourcePage, SourceRow
 
@@ -34,6 +34,12 @@ class FileImport(msgspec.Struct):
 
     def read_pages(self, cursor: str | None) -> Iterator[SourcePage]:
         """Pages of `page_rows` rows. Raises JobFailed (FILE_UNREADABLE, FILE_TOO_LONG)."""
+        try:
+            yield from self._read_pages(cursor)
+        finally:
+            release(self.file.path)
+
+    def _read_pages(self, cursor: str | None) -> Iterator[SourcePage]:
         inspection = self.file.inspection
         fields = [
             (at, field)
