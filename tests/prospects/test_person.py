@@ -108,7 +108,7 @@ def test_a_value_with_nothing_visible_is_missing(field: str, nothing: str | None
         assert make_person({field: nothing}) == Person()
 
 
-@pytest.mark.parametrize("field", set(FIELDS) - {"about"})
+@pytest.mark.parametrize("field", sorted(set(FIELDS) - {"about"}))
 @pytest.mark.parametrize("bad", ["a\x00b", "a\nb", "a\x85b", "a\u2028b", "a\u202eb", "a\ud800b"])
 def test_control_characters_are_refused(field: str, bad: str) -> None:
     with pytest.raises(RowRefused) as refused:
