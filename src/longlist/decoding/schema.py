@@ -73,7 +73,8 @@ def _options_schema(shape: Shape) -> JsonSchema:
     if len(schemas) == 1:
         return schemas[0]
     if not all(is_struct(kind) for kind in kinds):
-        return {"anyOf": schemas}
+        # Python keeps one of `A | B` and `B | A` for both, whichever was written first.
+        return {"anyOf": sorted(schemas, key=repr)}
     tags = {tag_of(kind): kind.__name__ for kind in kinds}
     return {
         "oneOf": schemas,
