@@ -1,0 +1,1 @@
+"""Races, crashes and faults, against real processes: API, workers and databases."""

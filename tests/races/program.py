@@ -1,0 +1,92 @@
+"""An API or worker process of an installation under test.
+
+`python -m tests.races.program api|worker`, with the settings in the environment. The API prints
+its port; the worker prints its id and, for every page it fetches, the position of its first row,
+to the file in `RACES_PAGES`. `RACES_SILENCE_MS` shortens the time after which a worker is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncGenerator
+
+import uvloop
+
+from longlist import jobs, server, settings, startup, workers
+from longlist.app import App
+from longlist.context import Installation
+from longlist.db import postgres, sqlite
+from longlist.limits import MemoryLimiter
+from longlist.prospecting.runner import KIND, Claim, Page, ProspectingRunner
+from longlist.server.reader import Limits
+from longlist.telemetry import configure_logs
+
+
+class TracedRunner(ProspectingRunner):
+    """Notes each page that is fetched, whether or not it comes to be saved."""
+
+    async def pages(self, claim: Claim) -> AsyncGenerator[Page, None]:
+        path = os.environ.get("RACES_PAGES")
+        async for page in super().pages(claim):
+            if path and page.entries:
+                line = f"{claim.job.id.hex()} {page.entries[0].position}\n"
+                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+                os.write(fd, line.encode())
+                os.close(fd)
+            yield page
+
+
+def _say(line: str) -> None:
+    """Tell whoever started this process."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+async def api(installation: Installation) -> None:
+    """Serve until SIGTERM."""
+
+    def on_started(running: server.Running) -> None:
+        _say(str(running.port))
+
+    app = App(installation, MemoryLimiter())
+    limits = Limits(drain_s=2.0)
+    await server.serve(app, host="127.0.0.1", port=0, limits=limits, on_started=on_started)
+
+
+async def worker(installation: Installation) -> None:
+    """Run jobs until SIGTERM."""
+    own = installation.settings
+    target = (
+        jobs.postgres_target(installation.db.url)
+        if own.uses_postgres
+        else jobs.embedded_target(own.jobs_sqlite_path)
+    )
+    worker_id = workers.own_id()
+    engine = jobs.Engine(
+        installation.db,
+        target,
+        worker_id,
+        {KIND: TracedRunner(installation)},
+        slots=own.worker_jobs,
+        one_writer=installation.db.one_writer,
+    )
+    _say(worker_id)
+    await workers.run_until_stopped(engine)
+
+
+async def main(role: str) -> None:
+    own = settings.load()
+    configure_logs(own)
+    workers.SILENCE_MS = int(os.environ.get("RACES_SILENCE_MS", "10000"))  # type: ignore[misc]
+    postgres.IDLE_MS = workers.SILENCE_MS // 2  # type: ignore[misc]
+    sqlite.BUSY_LIMIT_S = workers.SILENCE_MS / 2000  # type: ignore[misc]
+    if slice_rows := os.environ.get("RACES_SLICE_ROWS"):
+        postgres.PostgresDatabase.slice_rows = int(slice_rows)
+        sqlite.SqliteDatabase.slice_rows = int(slice_rows)
+    async with startup.installation(own) as installation:
+        await (api if role == "api" else worker)(installation)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1]))
