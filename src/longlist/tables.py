@@ -2,8 +2,11 @@
 
 `account_group_id` leads every key and index of what belongs to a group, so that tables can be
 partitioned by it and a group can be moved. Ids are 12 bytes that sort by time, instants are
-milliseconds, booleans 0 or 1, sets of words are text with spaces. Statements are written as text
-in the stores; this module is what the migrations and the schema check follow.
+milliseconds, booleans 0 or 1, sets of words are text with spaces. No table refers to
+`account_groups` by a foreign key but that of the keys: each check would lock the group's one row,
+which credits and folders update, and the gate lets nobody name a group that is not there.
+Statements are written as text in the stores; this module is what the migrations and the schema
+check follow.
 """
 
 from __future__ import annotations
@@ -122,7 +125,6 @@ folders = _table(
     _int("created_at"),
     _int("updated_at"),
     PrimaryKeyConstraint("account_group_id", "id"),
-    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
     UniqueConstraint("account_group_id", "position"),
 )
 
@@ -141,7 +143,6 @@ audiences = _table(
     _id("active_job_id", null=True),
     _int("created_at"),
     PrimaryKeyConstraint("account_group_id", "id"),
-    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
     ForeignKeyConstraint(
         ["account_group_id", "folder_id"], ["folders.account_group_id", "folders.id"]
     ),
@@ -177,7 +178,6 @@ prospects = _table(
     _int("created_at"),
     _int("updated_at"),
     PrimaryKeyConstraint("account_group_id", "id"),
-    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
     clustered=True,
 )
 
@@ -215,7 +215,6 @@ suppressions = _table(
     _int("created_at"),
     PrimaryKeyConstraint("account_group_id", "id"),
     UniqueConstraint("account_group_id", "key"),
-    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
 )
 
 files = _table(
@@ -228,7 +227,6 @@ files = _table(
     _int("created_at"),
     _int("expires_at"),
     PrimaryKeyConstraint("account_group_id", "id"),
-    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
     Index(None, "expires_at"),
 )
 
@@ -258,7 +256,6 @@ prospecting_jobs = _table(
     _int("started_at", null=True),
     _int("finished_at", null=True),
     PrimaryKeyConstraint("account_group_id", "id"),
-    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
     Index(None, "account_group_id", "audience_id", "id"),
     Index(
         "ix_prospecting_jobs_live",
@@ -291,7 +288,6 @@ prospecting_quotas = _table(
     _int("day"),
     _int("used", 0),
     PrimaryKeyConstraint("account_group_id", "source_kind"),
-    ForeignKeyConstraint(["account_group_id"], ["account_groups.id"]),
     clustered=True,
 )
 

@@ -110,6 +110,7 @@ async def race(apis: list[Process], store: Store, *, clients: int, seconds: floa
                 api = apis[number % len(apis)]
                 tasks.create_task(_act(api, group, board, number, until, seen))
         await watching
+        connection.close()  # the server may have by now, for its silence
         await _end_jobs(connection, group, board)
     await invariants.check(store.rows, group.id)
     return seen

@@ -50,7 +50,8 @@ async def api(installation: Installation) -> None:
         _say(str(running.port))
 
     app = App(installation, MemoryLimiter())
-    limits = Limits(drain_s=2.0)
+    # A client of a test may be silent for longer than a server would let it.
+    limits = Limits(drain_s=2.0, keep_alive_s=600.0)
     await server.serve(app, host="127.0.0.1", port=0, limits=limits, on_started=on_started)
 
 

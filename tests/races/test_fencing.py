@@ -10,7 +10,7 @@ from tests.races import freezes, people
 from tests.races.place import Place
 
 
-@pytest.mark.parametrize("moment", ["at work", "ended", "in transaction"])
+@pytest.mark.parametrize("moment", ["at work", "in transaction"])
 def test_a_thawed_worker_writes_nothing(place: Place, moment: str) -> None:
     if moment == "in transaction" and place.engine == "sqlite":
         pytest.skip("the supervisor kills a worker that holds the embedded database's lock")

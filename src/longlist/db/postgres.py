@@ -168,7 +168,12 @@ async def _no_reset(_connection: Any) -> None:
 def _mapped(error: BaseException) -> BaseException:
     if isinstance(error, asyncpg.DiskFullError):
         return DiskFull("The disk of the database is full.")
-    if isinstance(error, asyncpg.SerializationError | asyncpg.DeadlockDetectedError):
+    # An internal error of the server is one of timing as a rule: its transaction is undone, so it
+    # may run again, and what stays broken ends as a 503.
+    if isinstance(
+        error,
+        asyncpg.SerializationError | asyncpg.DeadlockDetectedError | asyncpg.InternalServerError,
+    ):
         return LostRace("Other transactions were in the way.")
     if isinstance(error, _AWAY):
         return DatabaseAway("The database cannot be reached.")

@@ -162,9 +162,6 @@ def upgrade() -> None:
         sa.Column("mapping", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_group_id"], ["account_groups.id"], name=op.f("fk_files_account_groups")
-        ),
         sa.PrimaryKeyConstraint("account_group_id", "id", name=op.f("pk_files")),
         sqlite_with_rowid=True,
     )
@@ -182,9 +179,6 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_group_id"], ["account_groups.id"], name=op.f("fk_folders_account_groups")
-        ),
         sa.PrimaryKeyConstraint("account_group_id", "id", name=op.f("pk_folders")),
         sa.UniqueConstraint(
             "account_group_id", "position", name=op.f("uq_folders_account_group_id_position")
@@ -221,11 +215,6 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["account_group_id"],
-            ["account_groups.id"],
-            name=op.f("fk_prospecting_jobs_account_groups"),
-        ),
         sa.PrimaryKeyConstraint("account_group_id", "id", name=op.f("pk_prospecting_jobs")),
         sqlite_with_rowid=True,
     )
@@ -270,9 +259,6 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_group_id"], ["account_groups.id"], name=op.f("fk_prospects_account_groups")
-        ),
         sa.PrimaryKeyConstraint("account_group_id", "id", name=op.f("pk_prospects")),
         sqlite_with_rowid=False,
     )
@@ -285,9 +271,6 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_group_id"], ["account_groups.id"], name=op.f("fk_suppressions_account_groups")
-        ),
         sa.PrimaryKeyConstraint("account_group_id", "id", name=op.f("pk_suppressions")),
         sa.UniqueConstraint(
             "account_group_id", "key", name=op.f("uq_suppressions_account_group_id_key")
@@ -312,9 +295,6 @@ def upgrade() -> None:
             ["account_group_id", "folder_id"],
             ["folders.account_group_id", "folders.id"],
             name=op.f("fk_audiences_folders"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["account_group_id"], ["account_groups.id"], name=op.f("fk_audiences_account_groups")
         ),
         sa.PrimaryKeyConstraint("account_group_id", "id", name=op.f("pk_audiences")),
         sqlite_with_rowid=True,

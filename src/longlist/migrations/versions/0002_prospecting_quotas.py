@@ -17,11 +17,6 @@ def upgrade() -> None:
         sa.Column("daily_limit", sa.BigInteger(), nullable=True),
         sa.Column("day", sa.BigInteger(), nullable=False),
         sa.Column("used", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_group_id"],
-            ["account_groups.id"],
-            name=op.f("fk_prospecting_quotas_account_groups"),
-        ),
         sa.PrimaryKeyConstraint(
             "account_group_id", "source_kind", name=op.f("pk_prospecting_quotas")
         ),
