@@ -70,13 +70,13 @@ def need_database(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Installation]:
-    """The open installation. Raises DatabaseAway, SchemaMismatch, SettingError and Trouble."""
+async def opened(settings: Settings, session: str = "") -> AsyncIterator[Installation]:
+    """The open installation; `session` as in `startup.database`. Raises DatabaseAway, SchemaMismatch, SettingError and Trouble."""
     from longlist import startup
 
     async with AsyncExitStack() as stack:
         try:
-            installation = await stack.enter_async_context(startup.installation(settings))
+            installation = await stack.enter_async_context(startup.installation(settings, session))
         except OSError as error:
             raise Trouble(f"{error.filename} cannot be used: {error.strerror}.") from error
         yield installation

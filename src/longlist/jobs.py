@@ -140,11 +140,19 @@ def embedded_target(path: Path) -> sa.Engine:
     return engine
 
 
-def postgres_target(url: str) -> sa.Engine:
-    """DBOS's tables on PostgreSQL, in the schema `dbos` of our own database."""
+def postgres_target(url: str, worker_id: str) -> sa.Engine:
+    """DBOS's tables on PostgreSQL, in the schema `dbos` of our own database.
+
+    Its connections go by the worker's name, as the worker's own do: both are cut when it is buried.
+    """
     import sqlalchemy as sa
 
-    return sa.create_engine(url, pool_size=4, max_overflow=4, pool_pre_ping=True)
+    from longlist.db.postgres import application_name
+
+    named = {"application_name": application_name(worker_id)}
+    return sa.create_engine(
+        url, pool_size=4, max_overflow=4, pool_pre_ping=True, connect_args=named
+    )
 
 
 def _place(error: BaseException) -> str:
@@ -357,6 +365,11 @@ class Engine:
 
     async def _bury(self, tx: Transaction, worker_id: str) -> int:
         """Drop a dead worker and let its jobs wait again, in one transaction. How many."""
+        # Frozen in the middle of a statement it would hold its job's row for ever: neither the
+        # server's limit on idle transactions nor one on statements ends a COPY whose client is
+        # silent.
+        if worker_id in await workers.silent(tx):
+            await tx.cut_off(worker_id)
         if not await workers.bury(tx, worker_id):
             return 0
         runners = self._runners.values()

@@ -270,17 +270,18 @@ async def _work(settings: Settings) -> None:
     from longlist import jobs, workers
     from longlist.prospecting.runner import KIND, ProspectingRunner
 
-    async with opened(settings) as installation:
+    worker_id = workers.own_id()
+    async with opened(settings, worker_id) as installation:
         db = installation.db
         target = (
-            jobs.postgres_target(db.url)
+            jobs.postgres_target(db.url, worker_id)
             if settings.uses_postgres
             else jobs.embedded_target(settings.jobs_sqlite_path)
         )
         engine = jobs.Engine(
             db,
             target,
-            workers.own_id(),
+            worker_id,
             {KIND: ProspectingRunner(installation)},
             slots=settings.worker_jobs,
             one_writer=db.one_writer,

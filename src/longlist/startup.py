@@ -25,13 +25,17 @@ class SecretMismatch(SettingError):
     """The secret is not the one this database was made with."""
 
 
-def database(settings: Settings) -> Database:
-    """The settings' database, not yet connected; the data folder is made where it is missing."""
+def database(settings: Settings, session: str = "") -> Database:
+    """The settings' database, not yet connected; the data folder is made where it is missing.
+
+    `session`: the name by which others may cut this process off (`Transaction.cut_off`).
+    """
     settings.data_path.mkdir(parents=True, exist_ok=True)
     return open_database(
         sqlite_path=settings.sqlite_path,
         database_url=settings.database_url,
         pool=settings.database_pool,
+        session=session,
     )
 
 
@@ -85,12 +89,12 @@ async def _revision(tx: Transaction) -> str | None:
 
 
 @asynccontextmanager
-async def installation(settings: Settings) -> AsyncIterator[Installation]:
-    """The open installation, closed at the end.
+async def installation(settings: Settings, session: str = "") -> AsyncIterator[Installation]:
+    """The open installation, closed at the end; `session` as in `database`.
 
     Raises DatabaseAway, SchemaMismatch (its text says what to run) and SettingError.
     """
-    db = database(settings)
+    db = database(settings, session)
     await db.start()
     try:
         try:

@@ -189,7 +189,7 @@ def engine(db: Database, target: str, worker_id: str, slots: int = 2) -> jobs.En
     postgres = "://" in target
     return jobs.Engine(
         db,
-        jobs.postgres_target(target) if postgres else jobs.embedded_target(Path(target)),
+        jobs.postgres_target(target, worker_id) if postgres else jobs.embedded_target(Path(target)),
         worker_id,
         {"toy": ToyRunner()},
         slots=slots,
@@ -200,9 +200,9 @@ def engine(db: Database, target: str, worker_id: str, slots: int = 2) -> jobs.En
 async def main(sqlite_path: str, database_url: str, target: str, silence_ms: str) -> None:
     workers.SILENCE_MS = int(silence_ms)  # type: ignore[misc]
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    db = open_database(sqlite_path=Path(sqlite_path), database_url=database_url)
-    await db.start()
     worker_id = workers.own_id()
+    db = open_database(sqlite_path=Path(sqlite_path), database_url=database_url, session=worker_id)
+    await db.start()
     print(worker_id, flush=True)
     await workers.run_until_stopped(engine(db, target, worker_id))
     await db.close()

@@ -55,15 +55,14 @@ async def api(installation: Installation) -> None:
     await server.serve(app, host="127.0.0.1", port=0, limits=limits, on_started=on_started)
 
 
-async def worker(installation: Installation) -> None:
+async def worker(installation: Installation, worker_id: str) -> None:
     """Run jobs until SIGTERM."""
     own = installation.settings
     target = (
-        jobs.postgres_target(installation.db.url)
+        jobs.postgres_target(installation.db.url, worker_id)
         if own.uses_postgres
         else jobs.embedded_target(own.jobs_sqlite_path)
     )
-    worker_id = workers.own_id()
     engine = jobs.Engine(
         installation.db,
         target,
@@ -85,8 +84,9 @@ async def main(role: str) -> None:
     if slice_rows := os.environ.get("RACES_SLICE_ROWS"):
         postgres.PostgresDatabase.slice_rows = int(slice_rows)
         sqlite.SqliteDatabase.slice_rows = int(slice_rows)
-    async with startup.installation(own) as installation:
-        await (api if role == "api" else worker)(installation)
+    worker_id = workers.own_id() if role == "worker" else ""
+    async with startup.installation(own, worker_id) as installation:
+        await (worker(installation, worker_id) if worker_id else api(installation))
 
 
 if __name__ == "__main__":

@@ -109,6 +109,13 @@ class Transaction(Protocol):
     async def try_lock(self, key: bytes) -> bool:
         """As `lock`, but False where another transaction holds `key`."""
 
+    async def cut_off(self, session: str) -> None:
+        """End the connections of a process that opened the database under this name.
+
+        For one that counts as dead: frozen in a transaction it would keep its rows locked. On
+        SQLite, where nobody can end another's transaction, its supervisor kills the process.
+        """
+
     async def now(self) -> int:
         """The database's own clock in milliseconds since 1970."""
 
@@ -176,12 +183,14 @@ class Database(Protocol):
         """The engine's name and version, for `longlist doctor`."""
 
 
-def open_database(*, sqlite_path: Any, database_url: str, pool: int = 20) -> Database:
-    """The engine that the settings name, not yet connected."""
+def open_database(
+    *, sqlite_path: Any, database_url: str, pool: int = 20, session: str = ""
+) -> Database:
+    """The engine that the settings name, not yet connected; `session` as in `cut_off`."""
     if database_url:
         from longlist.db.postgres import PostgresDatabase
 
-        return PostgresDatabase(database_url, pool=pool)
+        return PostgresDatabase(database_url, pool=pool, session=session)
     from longlist.db.sqlite import SqliteDatabase
 
     return SqliteDatabase(sqlite_path)

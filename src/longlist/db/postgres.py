@@ -41,6 +41,11 @@ IDLE_MS: Final = 5_000
 """The server ends a transaction whose client has sent nothing for this long, and frees its rows: a
 frozen worker must not keep the others from taking its jobs over when it counts as dead."""
 _COUNT: Final = re.compile(r"(\d+)\Z")
+_CUT_OFF: Final = (
+    # Of processes of this installation, which has its database and its role.
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1"
+    " AND datname = current_database() AND usename = current_user"
+)
 _SCRUBBED: Final = ("prospects", "prospect_keys", "memberships")
 _SCRUB_WAIT_S: Final = 30.0
 _OLDER_TRANSACTIONS: Final = (
@@ -61,6 +66,11 @@ def _any_of(sql: str, parameters: int) -> str:
 @lru_cache(maxsize=1024)
 def _with_event(change: Change, parameters: int) -> str:
     return one_statement(change, parameters)
+
+
+def application_name(session: str) -> str:
+    """What PostgreSQL calls the connections of a process."""
+    return f"longlist {session}".strip()
 
 
 def _lock_number(key: bytes) -> int:
@@ -129,6 +139,9 @@ class PostgresTransaction:
         )
         return taken
 
+    async def cut_off(self, session: str) -> None:
+        await self._connection.execute(_CUT_OFF, application_name(session))
+
     async def now(self) -> int:
         ms: int = await self._connection.fetchval(
             "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -186,10 +199,11 @@ class PostgresDatabase:
     slice_rows = 4000
     one_writer = False
 
-    def __init__(self, database_url: str, *, pool: int) -> None:
+    def __init__(self, database_url: str, *, pool: int, session: str = "") -> None:
         self.dsn = database_url
         self.url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database_url)
         self._size = pool
+        self._name = application_name(session)
         self._pool: Any = None
 
     async def start(self) -> None:
@@ -202,7 +216,7 @@ class PostgresDatabase:
                 command_timeout=300,
                 max_inactive_connection_lifetime=600,
                 server_settings={
-                    "application_name": "longlist",
+                    "application_name": self._name,
                     "jit": "off",
                     "idle_in_transaction_session_timeout": str(IDLE_MS),
                 },

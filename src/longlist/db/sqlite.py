@@ -161,6 +161,9 @@ class SqliteTransaction:
     async def try_lock(self, key: bytes) -> bool:
         return True
 
+    async def cut_off(self, session: str) -> None:
+        pass
+
     async def now(self) -> int:
         return now_ms()
 
