@@ -116,6 +116,11 @@ class Keys(msgspec.Struct, frozen=True, gc=False):
         )
         return [(kind, key) for kind, key in named if key is not None]
 
+    def values(self) -> list[bytes]:
+        """The keys there are, without their kinds."""
+        named = (self.provider_id, self.public_identifier, self.email, self.name_company)
+        return [key for key in named if key is not None]
+
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A stored person that shares at least one key with an input."""
@@ -168,18 +173,17 @@ def keys_of(person: Person, hasher: KeyHasher) -> Keys:
     )
 
 
-def suppression_keys(person: Person, hasher: KeyHasher) -> list[tuple[KeyKind, bytes]]:
-    """The keys under which a person may be suppressed: their own, and the domain of the address.
+def suppression_keys(person: Person, keys: Keys, hasher: KeyHasher) -> list[bytes]:
+    """The keys under which a person with these keys may be suppressed: also the address's domain.
 
     The domain is the one after the @ exactly: suppressing `acme.com` does not cover
-    `mail.acme.com`, which may belong to somebody else (`github.io`, `co.uk`). Raises RowRefused
-    NO_IDENTITY as `keys_of` does.
+    `mail.acme.com`, which may belong to somebody else (`github.io`, `co.uk`).
     """
-    keys = keys_of(person, hasher).all()
+    listed = keys.values()
     if person.email is not None:
         domain = person.email.rpartition("@")[2]
-        keys.append((KeyKind.DOMAIN, hasher.key_of_stored(KeyKind.DOMAIN, domain)))
-    return keys
+        listed.append(hasher.key_of_stored(KeyKind.DOMAIN, domain))
+    return listed
 
 
 def check_suppressed_value(kind: KeyKind, value: str) -> str:

@@ -7,7 +7,7 @@ one outcome, and the outcomes add up to the rows (contract 5.0).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -21,6 +21,7 @@ from longlist.prospects.identity import (
     Candidate,
     KeyHasher,
     Keys,
+    Match,
     decide,
     keys_of,
     merge,
@@ -58,7 +59,10 @@ class Counts(msgspec.Struct):
 
 
 class Entry(msgspec.Struct, gc=False):
-    """One row to take in: a person with keys, an existing prospect, or a refusal."""
+    """One row to take in: a person with keys, an existing prospect, or a refusal.
+
+    `linked`: the keys that other rows of the source have for the same person (`linking`).
+    """
 
     position: int
     line: int | None = None
@@ -68,6 +72,7 @@ class Entry(msgspec.Struct, gc=False):
     prospect_id: bytes | None = None
     reason: str | None = None
     message: str | None = None
+    linked: Keys | None = None
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -85,10 +90,9 @@ def entry(hasher: KeyHasher, position: int, person: Person, line: int | None = N
     """The entry of a person; one without identity becomes a refusal."""
     try:
         keys = keys_of(person, hasher)
-        listed = [key for _, key in suppression_keys(person, hasher)]
     except RowRefused as refused:
         return refusal(position, refused.reason, refused.message, line)
-    return Entry(position, line, person, keys, listed)
+    return Entry(position, line, person, keys, suppression_keys(person, keys, hasher))
 
 
 def refusal(position: int, reason: str, message: str | None, line: int | None = None) -> Entry:
@@ -111,6 +115,7 @@ class _Known(msgspec.Struct, gc=False):
 
 
 _NAMED_IDS: Final = 10
+_NOBODY: Final = Match()
 _SEEN_MESSAGE: Final = "This person was in an earlier row of the same source."
 _SUPPRESSED_MESSAGE: Final = "This person is on the suppression list."
 _STRANGER_MESSAGE: Final = "There is no such prospect in this account group."
@@ -155,20 +160,25 @@ class _Batch:
             known = self.known.get(entry.prospect_id)
             if known is None:
                 return Outcome(entry.position, "failed", "NOT_FOUND", _STRANGER_MESSAGE)
-            listed = suppression_keys(known.person, self.hasher)
-            if not self.suppressed.isdisjoint(key for _, key in listed):
+            if self._is_suppressed(_listed(known, self.hasher)):
                 return Outcome(entry.position, "skipped", "SUPPRESSED", _SUPPRESSED_MESSAGE)
             return self._join(entry, known, changed=False)
-        if not self.suppressed.isdisjoint(entry.suppressed_by):
+        if self._is_suppressed(entry.suppressed_by):
             return Outcome(entry.position, "skipped", "SUPPRESSED", _SUPPRESSED_MESSAGE)
         return self._decide_person(entry)
+
+    def _is_suppressed(self, keys: Iterable[bytes]) -> bool:
+        return bool(self.suppressed) and not self.suppressed.isdisjoint(keys)
 
     def _decide_person(self, entry: Entry) -> Outcome:
         keys, person = entry.keys, entry.person
         assert keys is not None
         assert person is not None
-        ids = {id_ for _, key in keys.all() for id_ in self.by_key.get(key, ())}
-        match = decide(keys, [self.known[id_].candidate for id_ in ids])
+        match = self._match(keys)
+        if match.is_new and entry.linked is not None:
+            linked = self._match(entry.linked)
+            # Several are told apart by the rows that have their keys, not by this one.
+            match = match if linked.is_ambiguous else linked
         if match.is_ambiguous:
             named = " and ".join(id_.hex() for id_ in match.ids[:_NAMED_IDS])
             message = f"The row matches several stored prospects: {named}."
@@ -180,6 +190,10 @@ class _Batch:
             return self._join(entry, known, changed=False)
         known = self.known[match.id]
         return self._join(entry, known, changed=self._merge(known, person))
+
+    def _match(self, keys: Keys) -> Match:
+        ids = {id_ for key in keys.values() for id_ in self.by_key.get(key, ())}
+        return decide(keys, [self.known[id_].candidate for id_ in ids]) if ids else _NOBODY
 
     def _merge(self, known: _Known, person: Person) -> bool:
         merged, changed = merge(known.person, person)
@@ -207,6 +221,11 @@ class _Batch:
 
 def _candidate(id_: bytes, keys: Keys) -> Candidate:
     return Candidate(id_, keys.provider_id, keys.public_identifier, keys.email, keys.name_company)
+
+
+def _listed(known: _Known, hasher: KeyHasher) -> list[bytes]:
+    """The keys under which a stored person may be suppressed."""
+    return suppression_keys(known.person, keys_of(known.person, hasher), hasher)
 
 
 def _all_keys(candidate: Candidate) -> list[bytes]:
@@ -281,14 +300,15 @@ async def _load(
 ) -> None:
     """Teach a batch the stored people that share a key with the entries, and who is suppressed."""
     batch.expect(len(entries))
-    keys = list({key for e in entries if e.keys is not None for _, key in e.keys.all()})
+    keys = {key for e in entries if e.keys is not None for key in e.keys.values()}
+    keys.update(key for e in entries if e.linked is not None for key in e.linked.values())
     listed = list({key for e in entries for key in e.suppressed_by})
     if listed:
         batch.suppressed |= await suppressions.suppressed(ctx, listed)
     named = {e.prospect_id for e in entries if e.prospect_id is not None}
     ids = set(named)
     if keys:
-        ids |= await members.ids_of_keys(ctx, keys)
+        ids |= await members.ids_of_keys(ctx, list(keys))
     ids -= batch.known.keys()
     if not ids:
         return
@@ -297,9 +317,7 @@ async def _load(
         stored_keys = frozenset(_all_keys(candidate))
         batch.learn(_Known(found.id, found.person, candidate, stored_keys))
     listed = [
-        key
-        for id_ in named & batch.known.keys()
-        for _, key in suppression_keys(batch.known[id_].person, ctx.hasher)
+        key for id_ in named & batch.known.keys() for key in _listed(batch.known[id_], ctx.hasher)
     ]
     if listed:
         batch.suppressed |= await suppressions.suppressed(ctx, listed)
@@ -318,14 +336,14 @@ async def _write(
     changed = [known for known in people if known.changed and not known.is_new]
     await members.insert_people(ctx, [(known.id, known.person) for known in new])
     await members.update_people(ctx, [(known.id, known.person) for known in changed])
-    now_has = {known.id: frozenset(_all_keys(known.candidate)) for known in (*new, *changed)}
-    await members.insert_keys(
-        ctx,
-        [(key, k.id) for k in (*new, *changed) for key in now_has[k.id] - k.stored_keys],
-    )
-    await members.delete_keys(
-        ctx, [(key, k.id) for k in changed for key in k.stored_keys - now_has[k.id]]
-    )
+    keys = [(key, known.id) for known in new for key in _all_keys(known.candidate)]
+    gone: list[tuple[bytes, bytes]] = []
+    for known in changed:
+        now_has = frozenset(_all_keys(known.candidate))
+        keys += ((key, known.id) for key in now_has - known.stored_keys)
+        gone += ((key, known.id) for key in known.stored_keys - now_has)
+    await members.insert_keys(ctx, keys)
+    await members.delete_keys(ctx, gone)
     joined = [known.id for known in people if known.joined]
     await members.insert(ctx, audience_id, joined, job_id)
     if job_id is not None:

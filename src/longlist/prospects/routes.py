@@ -17,6 +17,7 @@ from longlist.pages import Page
 from longlist.prospects import erasure_store, export, intake, store
 from longlist.prospects import member_store as members
 from longlist.prospects.intake import Counts, Entry, OutcomeName, Reason
+from longlist.prospects.linking import links_among
 from longlist.prospects.person import FIELDS, RowRefused, make_person
 from longlist.prospects.store import Prospect
 
@@ -142,6 +143,8 @@ def _entry(ctx: Context, position: int, row: ProspectInput) -> Entry:
 async def add_prospects(ctx: Context, audience_id: bytes, body: AddProspects) -> Answer:
     """Add people to an audience in one transaction, each row with its own outcome."""
     entries = [_entry(ctx, position, row) for position, row in enumerate(body.prospects, 1)]
+    links = links_among(entry.keys for entry in entries if entry.keys is not None)
+    entries = [links.widen(entry) for entry in entries]
     # Identity before audience, as imports and erasures take them: no two wait for each other.
     await store.lock_identity(ctx)
     await audiences.hold(ctx, audience_id)
