@@ -104,7 +104,7 @@ class Message(CreateBody):
     rotate: Literal[True] | UnsetType = UNSET
     subject: Annotated[str, OneLine(max=5, min=2)] | None = None
     key: Annotated[str, VisibleAscii(max=4)] | None = None
-    folder: Literal["none"] | Id | None = None
+    folder: Id | Literal["none"] | None = None
     labels: Annotated[list[Name], Items(max=2)] = msgspec.field(default_factory=list)
 
     def check(self) -> Iterable[Issue]:
@@ -117,7 +117,7 @@ class ListAudiences(Query):
     limit: Limit = 50
     q: Annotated[Search, "Text the name holds."] | None = None
     type: Literal["on_demand", "monitoring"] | None = None
-    folder_id: Literal["none"] | Id | None = None
+    folder_id: Id | Literal["none"] | None = None
     ungroup: bool = False
     kinds: Annotated[list[Literal["a", "b"]], Items(max=2)] | None = None
     after: Annotated[int, Integer(min=0, max=2**63 - 1)] = 0

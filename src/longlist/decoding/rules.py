@@ -408,8 +408,12 @@ def shape_of(hint: Any) -> Shape:
     """Raises TypeError for an annotation without a rule: every member states its limits."""
     parts = list(_parts(hint, ()))
     texts = [note for _, notes in parts for note in notes if isinstance(note, str)]
+    options = [_option(kind, notes) for kind, notes in parts if kind is not NoneType]
+    # Fixed words first, so that a value that fits nothing is told of the other rule. The order in
+    # the annotation does not say: `typing` gives equal unions in the order of the first one seen.
+    options.sort(key=lambda option: not isinstance(option.rule, Choice))
     return Shape(
-        tuple(_option(kind, notes) for kind, notes in parts if kind is not NoneType),
+        tuple(options),
         any(kind is NoneType for kind, _ in parts),
         texts[-1] if texts else "",
     )
