@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from longlist.ids import new_id
+from longlist.jobs import Rest
 from longlist.prospecting.runner import Claim, ProspectingRunner
 from tests.harness.server import Longlist
 
@@ -48,7 +49,10 @@ class HandWorker:
             async for page in found:
                 if saved == pages:
                     return True
-                if not await write(self._runner.save, claim, page):
+                left: Any = Rest(page)
+                while isinstance(left, Rest):
+                    left = await write(self._runner.save, claim, left.page)
+                if not left:
                     return False
                 saved += 1
         return pages is not None or bool(await write(self._runner.finish, claim))

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from contextlib import aclosing
+from typing import Any, Final
 
 import msgspec
 
 from longlist.context import Context, Installation
 from longlist.db import Transaction
 from longlist.ids import now_ms
-from longlist.jobs import Waiting
+from longlist.jobs import Rest, Waiting
 from longlist.prospecting import file_store as files
+from longlist.prospecting import monitor_store as monitors
 from longlist.prospecting import queue_store as queue
+from longlist.prospecting import source_store as sources
 from longlist.prospecting import store
 from longlist.prospecting.entries import entry_of
-from longlist.prospecting.sources import Source, SourcePage
-from longlist.prospecting.sources.kept import Kept, open_source
+from longlist.prospecting.monitors import run_due
+from longlist.prospecting.source_tokens import TokenUnreadable
+from longlist.prospecting.sources import SourcePage
+from longlist.prospecting.sources.kept import NO_PROVIDER_MESSAGE, Kept
+from longlist.prospecting.sources.opening import Opening
+from longlist.prospecting.sources.providers import SetUp
 from longlist.prospects import intake
-from longlist.prospects.intake import Entry
+from longlist.prospects.intake import Counts, Entry
 
 KIND = "prospecting"
+_AT_END: Final = "\x03"
+"""The cursor of a job whose last page is saved: None would have it begin anew."""
 
 
 class Claim(msgspec.Struct):
@@ -29,8 +41,21 @@ class Claim(msgspec.Struct):
 
     group: bytes
     job: store.Job
-    source: Source
+    source: Opening
     price: int
+    saved: Counts = msgspec.field(default_factory=Counts)
+    """Rows of the transaction under way, or of the last one."""
+    ended: str | None = None
+    """The status that it ends the job in."""
+
+    def begin(self) -> None:
+        """Forget what a transaction before has noted: it is counted, or was undone."""
+        self.saved, self.ended = Counts(), None
+
+
+def described(claim: Claim) -> dict[str, str]:
+    """What a trace tells of a job."""
+    return {"longlist.job_id": claim.job.id.hex(), "longlist.source_kind": claim.job.source_kind}
 
 
 class Page(msgspec.Struct):
@@ -45,6 +70,10 @@ class ProspectingRunner:
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
+        self.rows = Counts()
+        """Rows that this process has saved, by outcome."""
+        self.ended: Counter[str] = Counter()
+        """Jobs that this process has brought to an end, by status."""
 
     def _context(self, tx: Transaction, group: bytes) -> Context:
         ctx = Context(self._installation, group)
@@ -52,21 +81,39 @@ class ProspectingRunner:
         return ctx
 
     async def waiting(self, tx: Transaction, limit: int) -> Sequence[Waiting]:
-        return await queue.waiting_everywhere(tx, limit, now_ms())
+        now = now_ms()
+        runs = await monitors.due_everywhere(tx, limit, now)
+        return [*runs, *await queue.waiting_everywhere(tx, limit, now)]
 
     async def held(self, tx: Transaction) -> Sequence[tuple[str, bytes]]:
         return await queue.held_everywhere(tx)
 
-    async def claim(self, tx: Transaction, job_id: bytes, worker_id: str) -> Claim | None:
-        claimed = await queue.claim_everywhere(tx, job_id, worker_id, now_ms())
+    async def claim(
+        self, tx: Transaction, job_id: bytes, worker_id: str, *, alone: bool = False
+    ) -> Claim | None:
+        if len(job_id) == monitors.RUN_ID_BYTES:
+            # A run that is due: what it starts waits from now on like any other job.
+            await run_due(self._installation, tx, job_id)
+            return None
+        claimed = await queue.claim_everywhere(tx, job_id, worker_id, now_ms(), alone=alone)
         if claimed is None:
             return None
         group, job = claimed
         kept = msgspec.json.decode(job.source, type=Kept)
-        ctx = self._context(tx, group)
-        file = None if job.file_id is None else await files.find(ctx, job.file_id)
-        source = open_source(kept, file, self._installation.db.slice_rows)
+        source = await self._source(self._context(tx, group), job, kept)
         return Claim(group, job, source, kept.price)
+
+    async def _source(self, ctx: Context, job: store.Job, kept: Kept) -> Opening:
+        """The source of a claimed job, for which the provider is as it is set up now."""
+        file = None if job.file_id is None else await files.find(ctx, job.file_id)
+        set_ups: Sequence[SetUp] = ()
+        unreadable = False
+        try:
+            set_ups = await sources.set_ups(ctx, job.source_kind)
+        except TokenUnreadable:
+            unreadable = True
+        page_rows = self._installation.db.slice_rows
+        return Opening(self._installation, ctx.group, kept, file, set_ups, page_rows, unreadable)
 
     async def take_over(self, tx: Transaction, worker_id: str, max_rescues: int) -> int:
         return await queue.take_over_everywhere(tx, self._installation, worker_id, max_rescues)
@@ -76,26 +123,58 @@ class ProspectingRunner:
         return await queue.release(ctx, claim.job.id, claim.job.token)
 
     async def pages(self, claim: Claim) -> AsyncGenerator[Page, None]:
-        async for page in claim.source.pages(claim.job.cursor):
-            yield await asyncio.to_thread(self._prepare, claim, page)
-
-    def _prepare(self, claim: Claim, page: SourcePage) -> Page:
+        job, hasher = claim.job, self._installation.hasher(claim.group)
+        if job.cursor == _AT_END:
+            return
+        abandoned = threading.Event()
+        try:
+            links = await asyncio.to_thread(claim.source.links, hasher, abandoned.is_set)
+        finally:
+            abandoned.set()
         # Of the first page a part may have been taken already: a quota ended in the middle of it.
-        done = claim.job.counts.received
-        hasher = self._installation.hasher(claim.group)
-        return Page([entry_of(hasher, r) for r in page.rows if r.position > done], page.cursor)
+        done = job.counts.received
 
-    async def save(self, tx: Transaction, claim: Claim, page: Page) -> bool:
+        def prepare(page: SourcePage) -> Page:
+            rows = [row for row in page.rows if row.position > done]
+            return Page([links.widen(entry_of(hasher, row)) for row in rows], page.cursor)
+
+        # Closed with this generator: a source may hold a connection.
+        async with aclosing(claim.source.pages(job.cursor, done)) as pages:
+            async for page in pages:
+                yield await asyncio.to_thread(prepare, page)
+
+    async def save(self, tx: Transaction, claim: Claim, page: Page) -> bool | Rest:
+        began = time.monotonic()
+        db = self._installation.db
+        claim.begin()
+        while await self._save_turn(tx, claim, page, db.turn_rows):
+            page = Page(page.entries[db.turn_rows :], page.cursor)
+            if not page.entries:
+                return True
+            if db.wanted_since(began):
+                return Rest(page)
+        return False
+
+    async def _save_turn(self, tx: Transaction, claim: Claim, page: Page, most: int) -> bool:
+        """Save the first rows of a page. The cursor moves with the last of them; a job that goes
+        on in the middle of a page leaves out as many rows as it has received."""
         ctx = self._context(tx, claim.group)
         job = await store.fence(ctx, claim.job.id, claim.job.token)
         if job is None:
             return False
-        allowed = await store.hold_allowance(ctx, job, len(page.entries), claim.price)
+        entries = page.entries[:most]
+        if not await sources.are_there(ctx, [set_up.id for set_up in claim.source.set_ups]):
+            await self._end(tx, claim, "failed", "SOURCE_ERROR", NO_PROVIDER_MESSAGE)
+            return False
+        allowed = await store.hold_allowance(ctx, job, len(entries), claim.price)
         outcomes, counts, _ = await intake.take_in(
-            ctx, job.audience_id, page.entries, job_id=job.id, most=allowed.most
+            ctx, job.audience_id, entries, job_id=job.id, most=allowed.most
         )
-        is_whole = len(outcomes) == len(page.entries)
-        cursor = page.cursor if is_whole else job.cursor
+        claim.saved = claim.saved.plus(counts)
+        is_whole = len(outcomes) == len(entries)
+        cursor = job.cursor
+        if len(outcomes) == len(page.entries):
+            cursor = _AT_END if page.cursor is None else page.cursor
         await store.save_page(ctx, job, outcomes, counts=counts, cursor=cursor, price=allowed.price)
         if is_whole:
             return True
@@ -105,10 +184,18 @@ class ProspectingRunner:
             await self._end(tx, claim, "failed", "INSUFFICIENT_CREDITS", store.NO_CREDITS_MESSAGE)
         return False
 
+    def committed(self, claim: Claim) -> None:
+        self.rows = self.rows.plus(claim.saved)
+        if claim.ended is not None:
+            self.ended[claim.ended] += 1
+        claim.begin()
+
     async def finish(self, tx: Transaction, claim: Claim) -> bool:
+        claim.begin()
         return await self._end(tx, claim, "completed")
 
     async def fail(self, tx: Transaction, claim: Claim, code: str, message: str) -> bool:
+        claim.begin()
         return await self._end(tx, claim, "failed", code, message)
 
     async def _end(self, tx: Transaction, claim: Claim, status: Any, *error: str) -> bool:
@@ -117,4 +204,5 @@ class ProspectingRunner:
         if job is None:
             return False
         await store.end(ctx, job, status, *error)
+        claim.ended = status
         return True

@@ -29,12 +29,25 @@ from longlist.events import store as events
 from longlist.ids import new_id
 from longlist.prospecting import file_store as files
 from longlist.prospecting import mapping as mappings
+from longlist.prospecting import source_store as sources
 from longlist.prospecting import store
 from longlist.prospecting.file_store import StoredFile
-from longlist.prospecting.sources.kept import Kept, KeptFile, KeptUrls
+from longlist.prospecting.sources.kept import (
+    Kept,
+    KeptCommenters,
+    KeptDirectory,
+    KeptFile,
+    KeptFilters,
+    KeptNavigator,
+    KeptSearch,
+    KeptUrls,
+    Wanted,
+)
 
 _MOST: Final = 2**31 - 1
 _AUDIENCE: Final = ("audienceId", "audienceName")
+_WITHOUT_PROVIDER: Final = frozenset({"file_import", "url_upload"})
+"""The kinds that work where no provider is set up."""
 _MaxResults = Annotated[int, Integer(min=1, max=_MOST)]
 _Line128 = Annotated[str, OneLine(max=128)]
 _Line255 = Annotated[str, OneLine(max=255)]
@@ -106,7 +119,7 @@ class StartFileImport(_Common, kw_only=True, tag_field="type", tag="file_import"
     mapping: Annotated[dict[str, _Line255 | None], Items(min=1, max=1000)] | None = None
 
 
-class DirectoryFilters(CreateBody):
+class DirectoryFilters(CreateBody, omit_defaults=True):
     """Narrows a directory search: any of the texts of each member."""
 
     titles: _Filter | None = None
@@ -188,7 +201,7 @@ async def _audience(ctx: Context, body: Start, job_id: bytes) -> audiences.Store
         existing = await store.lock_audience(ctx, body.audience_id, job_id)
     elif body.folder_id is not None:
         folder = await folders.hold(ctx, body.folder_id)
-    check_configured(body)
+    await check_configured(ctx, kind_of(body))
     if folder is not None:
         folders.check_fits(folder, kind_of(body))
     if existing is not None:
@@ -204,22 +217,36 @@ async def _audience(ctx: Context, body: Start, job_id: bytes) -> audiences.Store
     )
 
 
-def check_configured(body: Start) -> None:
-    """Raise Unprocessable (SOURCE_NOT_CONFIGURED) for a kind that needs a provider."""
-    if not isinstance(body, StartFileImport | StartUrlUpload):
-        raise Unprocessable(
-            "No provider is set up for this kind of job in this account group.",
-            "Start a file_import or a url_upload; they need no provider.",
-            code="SOURCE_NOT_CONFIGURED",
-        )
+async def check_configured(ctx: Context, kind: str) -> None:
+    """Raise Unprocessable (SOURCE_NOT_CONFIGURED) where a kind of job lacks its provider."""
+    if kind not in _WITHOUT_PROVIDER and not await sources.serving(ctx, kind):
+        raise not_configured()
+
+
+def not_configured() -> Unprocessable:
+    """The 422 of what needs a provider, in an account group that has none for it."""
+    return Unprocessable(
+        "No provider is set up for this kind of job in this account group.",
+        "Ask the operator to add one with longlist sources add.",
+        code="SOURCE_NOT_CONFIGURED",
+    )
 
 
 def kept_of(body: Start, group: accounts.AccountGroup, file: StoredFile | None) -> tuple[Kept, int]:
     """What is kept of the start, and the rows expected. Raises Unprocessable (MAPPING_INVALID)."""
+    if isinstance(body, StartFileImport):
+        assert file is not None
+        source, expected = _file(body, group, file)
+        return Kept(source, body.search_emails), expected
     if isinstance(body, StartUrlUpload):
         return Kept(KeptUrls(body.profile_urls), body.search_emails), len(body.profile_urls)
-    assert isinstance(body, StartFileImport)
-    assert file is not None
+    limit = body.max_results or group.max_results_cap
+    return Kept(_wanted(body, limit), body.search_emails), limit
+
+
+def _file(
+    body: StartFileImport, group: accounts.AccountGroup, file: StoredFile
+) -> tuple[KeptFile, int]:
     inspection = file.inspection
     mapping = body.mapping
     if mapping is None:
@@ -228,4 +255,21 @@ def kept_of(body: Start, group: accounts.AccountGroup, file: StoredFile | None) 
         raise store.mapping_invalid(issues)
     limit = body.max_results or group.file_rows_cap
     source = KeptFile(mapping, limit, body.max_results is not None)
-    return Kept(source, body.search_emails), min(inspection.row_estimate, limit)
+    return source, min(inspection.row_estimate, limit)
+
+
+def _wanted(
+    body: StartLinkedinSearch | StartSalesNavigator | StartPostCommenters | StartDirectorySearch,
+    limit: int,
+) -> Wanted:
+    match body:
+        case StartLinkedinSearch(search_url=url):
+            return KeptSearch(url, limit)
+        case StartSalesNavigator(saved_search_id=search_id, lead_list_id=list_id):
+            return KeptNavigator(limit, search_id, list_id)
+        case StartPostCommenters(post_url=url):
+            return KeptCommenters(url, limit)
+        case StartDirectorySearch(query=query, filters=filters):
+            chosen = {} if filters is None else msgspec.structs.asdict(filters)
+            named = {name: texts for name, texts in chosen.items() if texts is not None}
+            return KeptDirectory(query, limit, KeptFilters(**named))

@@ -7,9 +7,12 @@ with the job, so that a job goes on after a crash from the page after the last o
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
+
+if TYPE_CHECKING:
+    from longlist.context import Context
 
 
 class SourceRow(msgspec.Struct, gc=False):
@@ -39,8 +42,18 @@ class Source(Protocol):
         """Pages from `cursor` on, None for the start. Called outside any transaction."""
 
 
+@runtime_checkable
 class LocalSource(Protocol):
     """A source whose rows are on this machine already, so that a dry run may read it."""
 
     def read_pages(self, cursor: str | None) -> Iterator[SourcePage]:
         """As `Source.pages`, without suspending."""
+
+
+@runtime_checkable
+class DatabaseSource(Protocol):
+    """A source whose rows are in this installation's database, so that a dry run may read it."""
+
+    async def read_page(self, ctx: Context, cursor: str | None) -> SourcePage | None:
+        """The page after a cursor, None for the first, by the context's own transaction and
+        nothing else; None where there are no more rows."""

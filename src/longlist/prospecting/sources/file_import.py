@@ -54,15 +54,18 @@ class FileImport(msgspec.Struct):
             if room <= 0 and self.stop_at_limit:
                 return
             wanted = min(self.page_rows, room) if self.stop_at_limit else self.page_rows
+            here = start
             try:
-                rows, start = read_rows(self.file.path, inspection, start=start, max_rows=wanted)
+                rows, start = read_rows(self.file.path, inspection, start=here, max_rows=wanted)
             except OSError as error:
                 raise JobFailed(
                     "FILE_UNREADABLE", "The uploaded file can no longer be read."
                 ) from error
             kept = rows if self.stop_at_limit else rows[: max(0, room)]
+            # Of a file that is too long this page is never the last: to go on is to fail.
+            after = start if len(kept) == len(rows) else here
             if kept:
-                following = None if start is None else msgspec.json.encode(start).decode()
+                following = None if after is None else msgspec.json.encode(after).decode()
                 yield SourcePage([self._row(row, fields) for row in kept], following)
             if len(kept) < len(rows):
                 raise JobFailed(

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
 import msgspec
 
-from longlist.prospecting.file_store import StoredFile
+from longlist.jobs import JobFailed
+from longlist.prospecting.sources import registry
 from longlist.prospecting.sources.file_import import FileImport
 from longlist.prospecting.sources.url_upload import UrlUpload
+
+if TYPE_CHECKING:
+    from longlist.context import Installation
+    from longlist.prospecting.file_store import StoredFile
+    from longlist.prospecting.sources import Source
+    from longlist.prospecting.sources.providers import SetUp
+
+NO_PROVIDER_MESSAGE: Final = (
+    "No provider is set up any more for this kind of job in this account group."
+)
 
 
 class KeptFile(msgspec.Struct, tag="file_import"):
@@ -23,10 +37,53 @@ class KeptUrls(msgspec.Struct, tag="url_upload"):
     profile_urls: list[str]
 
 
+class KeptSearch(msgspec.Struct, tag="linkedin_search"):
+    """Of a `linkedin_search`: at most `limit` people."""
+
+    search_url: str
+    limit: int
+
+
+class KeptNavigator(msgspec.Struct, tag="sales_navigator"):
+    """Of a `sales_navigator`: exactly one of the two ids."""
+
+    limit: int
+    saved_search_id: str | None = None
+    lead_list_id: str | None = None
+
+
+class KeptCommenters(msgspec.Struct, tag="post_commenters"):
+    """Of a `post_commenters`."""
+
+    post_url: str
+    limit: int
+
+
+class KeptFilters(msgspec.Struct, omit_defaults=True):
+    """Of a `directory_search`: any of the texts of each member that is not empty."""
+
+    titles: list[str] = []
+    companies: list[str] = []
+    locations: list[str] = []
+    industries: list[str] = []
+
+
+class KeptDirectory(msgspec.Struct, tag="directory_search"):
+    """Of a `directory_search`."""
+
+    query: str
+    limit: int
+    filters: KeptFilters = msgspec.field(default_factory=KeptFilters)
+
+
+Wanted = KeptUrls | KeptSearch | KeptNavigator | KeptCommenters | KeptDirectory
+"""What a provider may be asked for."""
+
+
 class Kept(msgspec.Struct):
     """Of any start."""
 
-    source: KeptFile | KeptUrls
+    source: KeptFile | Wanted
     search_emails: bool = False
 
     @property
@@ -35,11 +92,27 @@ class Kept(msgspec.Struct):
         return 2 if self.search_emails else 1
 
 
-def open_source(kept: Kept, file: StoredFile | None, page_rows: int) -> FileImport | UrlUpload:
-    """The source, giving pages of `page_rows` rows."""
+def open_source(
+    installation: Installation,
+    group: bytes,
+    kept: Kept,
+    file: StoredFile | None,
+    set_ups: Sequence[SetUp],
+    page_rows: int,
+) -> Source:
+    """The source of a job, giving pages of about `page_rows` rows.
+
+    `set_ups` are those of the one provider that serves the kind (`source_store.set_ups`), none
+    where none is set up. Raises JobFailed (SOURCE_ERROR) where a provider is needed and gone.
+    """
     match kept.source:
         case KeptFile(mapping=mapping, limit=limit, stop_at_limit=stop):
             assert file is not None  # the sweep leaves the files of live jobs alone
             return FileImport(file, mapping, limit, stop, page_rows)
-        case KeptUrls(profile_urls=urls):
+        case KeptUrls(profile_urls=urls) if not set_ups:
             return UrlUpload(urls, page_rows)
+        case wanted if set_ups:
+            provider = registry.find(set_ups[0].provider)
+            if provider is not None:
+                return provider.open(installation, group, set_ups, wanted, page_rows)
+    raise JobFailed("SOURCE_ERROR", NO_PROVIDER_MESSAGE)
