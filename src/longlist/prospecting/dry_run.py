@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -12,8 +13,16 @@ from longlist.audiences import store as audiences
 from longlist.context import Context
 from longlist.errors import Unprocessable
 from longlist.jobs import JobFailed
+from longlist.prospecting import source_store as sources
 from longlist.prospecting.entries import entry_of
-from longlist.prospecting.sources.kept import open_source
+from longlist.prospecting.file_store import StoredFile
+from longlist.prospecting.links import links_of
+from longlist.prospecting.source_tokens import TokenUnreadable
+from longlist.prospecting.sources import DatabaseSource, LocalSource
+from longlist.prospecting.sources.file_import import FileImport
+from longlist.prospecting.sources.kept import Kept, KeptDirectory, KeptFile, KeptUrls, open_source
+from longlist.prospecting.sources.opening import UNREADABLE_MESSAGE
+from longlist.prospecting.sources.providers import SetUp
 from longlist.prospecting.start import (
     Start,
     check_caps,
@@ -22,9 +31,12 @@ from longlist.prospecting.start import (
     kind_of,
 )
 from longlist.prospects.intake import Counts, Rehearsal
+from longlist.prospects.linking import Links
 
 MAX_ROWS: Final = 100_000
 _PAGE_ROWS: Final = 500
+_SEARCHED_ROWS: Final = 5_000
+"""Of a search, each page of which the database may have to sort all it finds for."""
 
 
 class DryRun(msgspec.Struct, rename="camel"):
@@ -43,7 +55,7 @@ async def dry_run(ctx: Context, body: Start) -> DryRun:
     if body.audience_id is not None:
         await audiences.get(ctx, body.audience_id)
     folder = None if body.folder_id is None else await folders.get(ctx, body.folder_id)
-    check_configured(body)
+    await check_configured(ctx, kind_of(body))
     if folder is not None:
         folders.check_fits(folder, kind_of(body))
     if body.audience_name is not None and group.unique_audience_names:
@@ -57,8 +69,7 @@ async def dry_run(ctx: Context, body: Start) -> DryRun:
         )
     rehearsal = Rehearsal(ctx, body.audience_id)
     try:
-        for page in open_source(kept, file, _PAGE_ROWS).read_pages(None):
-            await rehearsal.take([entry_of(ctx.hasher, row) for row in page.rows])
+        await _rehearse(ctx, rehearsal, await _readable_source(ctx, kept, file))
     except JobFailed as failure:
         raise Unprocessable(
             "The source could not be read to its end.",
@@ -68,3 +79,46 @@ async def dry_run(ctx: Context, body: Start) -> DryRun:
     counts = rehearsal.counts
     shown = None if body.audience_id is None else body.audience_id.hex()
     return DryRun(True, shown, counts, kept.price * (counts.added + counts.updated))
+
+
+async def _rehearse(
+    ctx: Context, rehearsal: Rehearsal, source: LocalSource | DatabaseSource
+) -> None:
+    if isinstance(source, LocalSource):
+        links = links_of(ctx.hasher, source) if isinstance(source, FileImport) else Links()
+        for page in source.read_pages(None):
+            entries = [links.widen(entry_of(ctx.hasher, row)) for row in page.rows]
+            await rehearsal.take(entries)
+        return
+    cursor = None
+    while (found := await source.read_page(ctx, cursor)) is not None:
+        await rehearsal.take([entry_of(ctx.hasher, row) for row in found.rows])
+        cursor = found.cursor
+        if cursor is None:
+            return
+
+
+async def _readable_source(
+    ctx: Context, kept: Kept, file: StoredFile | None
+) -> LocalSource | DatabaseSource:
+    """The source, if it is on this machine: profile URLs are read as without a provider.
+
+    Raises Unprocessable (DRY_RUN_UNAVAILABLE) for what only a provider could tell, and JobFailed.
+    """
+    set_ups: Sequence[SetUp] = ()
+    page_rows = _PAGE_ROWS
+    if isinstance(kept.source, KeptDirectory):
+        page_rows = _SEARCHED_ROWS
+        try:
+            set_ups = await sources.set_ups(ctx, "directory_search")
+        except TokenUnreadable:
+            raise JobFailed("SOURCE_ERROR", UNREADABLE_MESSAGE) from None
+    if isinstance(kept.source, KeptFile | KeptUrls | KeptDirectory):
+        source = open_source(ctx.installation, ctx.group, kept, file, set_ups, page_rows)
+        if isinstance(source, LocalSource | DatabaseSource):
+            return source
+    raise Unprocessable(
+        "What a people-search provider would find is not known before the job runs.",
+        "Start the job without dryRun; a small maxResults bounds what it may cost.",
+        code="DRY_RUN_UNAVAILABLE",
+    )

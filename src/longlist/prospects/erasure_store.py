@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from longlist.context import Context
 from longlist.events import store as events
+from longlist.prospecting import directory_store as directories
 from longlist.prospects import member_store as members
 from longlist.prospects import store
 from longlist.prospects import suppression_store as suppressions
@@ -22,5 +23,6 @@ async def erase(ctx: Context, prospect_id: bytes) -> None:
     await suppressions.add_erased(ctx, [(kind.value, key) for kind, key in keys])
     await members.delete_from_all(ctx, prospect_id)
     await members.delete_keys(ctx, [(key, prospect_id) for _, key in keys])
+    await directories.erase(ctx, {key for _, key in keys})
     await store.delete(ctx, prospect_id)
     await events.record(ctx, "prospect.erased", prospect_id, {"prospectId": prospect_id.hex()})

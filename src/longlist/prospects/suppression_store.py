@@ -125,3 +125,19 @@ async def suppressed(ctx: Context, keys: Sequence[bytes]) -> set[bytes]:
         ctx.group,
     )
     return {row[0] for row in rows}
+
+
+async def erased(ctx: Context, keys: Sequence[bytes]) -> set[bytes]:
+    """Those of the keys that an erasure left on the list."""
+    any_ = await ctx.tx.one(
+        "SELECT 1 FROM suppressions WHERE account_group_id = $1 LIMIT 1", ctx.group
+    )
+    if any_ is None:
+        return set()
+    rows = await ctx.tx.all_in(
+        "SELECT key FROM suppressions WHERE account_group_id = $1 AND reason = 'erasure'"
+        " AND key IN_VALUES",
+        keys,
+        ctx.group,
+    )
+    return {row[0] for row in rows}
