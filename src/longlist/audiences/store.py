@@ -351,10 +351,11 @@ async def update(
 
 
 async def delete(ctx: Context, audience_id: bytes) -> None:
-    """Remove a ready audience and its memberships; the prospects stay."""
+    """Remove a ready audience, its memberships and its monitor; the prospects stay."""
     await hold(ctx, audience_id)
     for statement in (
         "DELETE FROM memberships WHERE account_group_id = $1 AND audience_id = $2",
+        "DELETE FROM monitors WHERE account_group_id = $1 AND audience_id = $2",
         "DELETE FROM audiences WHERE account_group_id = $1 AND id = $2",
     ):
         await ctx.tx.run(statement, ctx.group, audience_id)
