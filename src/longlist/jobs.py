@@ -18,22 +18,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sqlite3
 import threading
 import time
-import traceback
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from longlist import workers
 from longlist.db import Database, DatabaseAway, Transaction
+from longlist.job_kinds import JobFailed, Rest, Runner, Waiting
+from longlist.telemetry import place_of
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+__all__ = ["MAX_RESCUES", "Engine", "JobFailed", "Rest", "Runner", "Waiting"]
 
 MAX_RESCUES: Final = 5
 """A job whose worker died this often is failed at the next death: it is likely the cause."""
@@ -59,115 +60,12 @@ C = TypeVar("C")
 T = TypeVar("T")
 
 
-class Waiting(NamedTuple):
-    """A job that waits for a worker. Jobs with the same `partition` never run side by side."""
-
-    job_id: bytes
-    partition: str
-
-
-class JobFailed(Exception):
-    """Raised by a runner to end its job as `failed` with a code and sentence of the contract."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.message = message
-
-
-class Runner(Protocol[C]):
-    """What the engine asks of one kind of job; `C` is the kind's own claim on a job.
-
-    Every function but `pages` runs inside a transaction, may run again after a lost race, and
-    touches the kind's own tables. All but `waiting` and `held` are guarded by the claim's
-    token and by `status = 'running'`, and say by False that another took the job or ended it.
-    """
-
-    async def waiting(self, tx: Transaction, limit: int) -> Sequence[Waiting]:
-        """Jobs that are queued, or running without a worker, in the order to start them in.
-
-        The order is where groups get their fair turns: the engine offers only these.
-        """
-
-    async def held(self, tx: Transaction) -> Sequence[tuple[str, bytes]]:
-        """Every running job that has a worker, with the worker's id first."""
-
-    async def claim(self, tx: Transaction, job_id: bytes, worker_id: str) -> C | None:
-        """Give a waiting job to the worker, as `running` with a higher token; else None."""
-
-    async def take_over(self, tx: Transaction, worker_id: str, max_rescues: int) -> int:
-        """Let the running jobs of a dead worker wait again, each with a higher token and one
-        rescue more; end those rescued `max_rescues` times already as INTERNAL_ERROR. How many."""
-
-    async def release(self, tx: Transaction, claim: C) -> bool:
-        """Let the job wait again with a higher token, without counting a rescue."""
-
-    def pages(self, claim: C) -> AsyncGenerator[Any, None]:
-        """Pages from the claim's cursor on, fetched outside any transaction. A page carries the
-        cursor that follows it, and is small enough to be saved in one slice."""
-
-    async def save(self, tx: Transaction, claim: C, page: Any) -> bool:
-        """Write a page with its cursor and counts."""
-
-    async def finish(self, tx: Transaction, claim: C) -> bool:
-        """End the job as completed: terminal state, lock freed, event."""
-
-    async def fail(self, tx: Transaction, claim: C, code: str, message: str) -> bool:
-        """End the job as failed: terminal state, lock freed, event."""
-
-
-def embedded_target(path: Path) -> sa.Engine:
-    """DBOS's own SQLite file, beside the data file so that neither waits for the other's writer.
-
-    `synchronous = NORMAL` is enough: what a power cut takes from this file the sweep brings back.
-    From Python 3.12 on DBOS asks for `unixepoch('subsec')`, which SQLite knows from 3.42 on.
-    """
-    import sqlalchemy as sa
-    from sqlalchemy import event
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(f"sqlite:///{path}", pool_size=4, max_overflow=4)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = "IMMEDIATE"
-        for pragma in ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = NORMAL"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("PRAGMA foreign_keys = ON")
-        if sqlite3.sqlite_version_info < (3, 42):
-            connection.create_function("unixepoch", -1, lambda *_: time.time())
-
-    return engine
-
-
-def postgres_target(url: str, worker_id: str) -> sa.Engine:
-    """DBOS's tables on PostgreSQL, in the schema `dbos` of our own database.
-
-    Its connections go by the worker's name, as the worker's own do: both are cut when it is buried.
-    """
-    import sqlalchemy as sa
-
-    from longlist.db.postgres import application_name
-
-    named = {"application_name": application_name(worker_id)}
-    return sa.create_engine(
-        url, pool_size=4, max_overflow=4, pool_pre_ping=True, connect_args=named
-    )
-
-
-def _place(error: BaseException) -> str:
-    """The error's type and where it arose. Its text may quote a row and is kept out of logs."""
-    frames = traceback.extract_tb(error.__traceback__)[-1:]
-    return " ".join(
-        [type(error).__name__, *(f"at {Path(at.filename).name}:{at.lineno}" for at in frames)]
-    )
-
-
 class Engine:
     """Runs jobs in one worker process: one engine a process, on the loop that started it.
 
-    `slots` bounds the jobs at once. With `one_writer` (SQLite) the jobs save in turns, and after
-    each turn all of them leave the write lock alone for about as long as it was held.
+    `slots` bounds the jobs at once; one more may run whose group has no other. With `one_writer`
+    (SQLite) the jobs save in turns, and after a turn that somebody waited for all of them leave the
+    write lock alone for about as long as it was held.
     """
 
     def __init__(
@@ -191,8 +89,11 @@ class Engine:
         self._stopping = asyncio.Event()
         self._retired = threading.Event()
         self._running: dict[str, tuple[Runner[Any], Any, asyncio.Task[Any]]] = {}
+        self._claiming = 0
         self._offered: set[bytes] = set()
         self._last_beat = 0.0
+        self.beats = self.buried = self.rescued = 0
+        """Beats of this worker, and workers that it buried with the jobs taken over from them."""
         self._next_clean = 0.0
         # DBOS's synchronous calls from one thread of ours: its asynchronous ones replace the
         # loop's default executor by one that dies with it.
@@ -200,6 +101,11 @@ class Engine:
         self._dbos: Any = None
         self._workflow: Callable[..., Any] | None = None
         self._loop_task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> tuple[int, int]:
+        """Jobs that run here, and how many may."""
+        return len(self._running), self._slots
 
     async def start(self) -> None:
         """Join the queue and begin to beat. Takes about a second, most of it importing dbos."""
@@ -273,7 +179,7 @@ class Engine:
     def _register_queue(self) -> None:
         self._dbos.DBOS.register_queue(
             _QUEUE,
-            worker_concurrency=self._slots,
+            worker_concurrency=self._slots + 1,
             partition_concurrency=1,
             polling_interval_sec=_QUEUE_POLL_S,
             on_conflict="always_update",
@@ -339,6 +245,7 @@ class Engine:
         if not await self._db.write(workers.beat, self.worker_id):
             self._die("it was declared dead")
         self._last_beat = begun
+        self.beats += 1
 
     async def _beat_and_sweep(self) -> None:
         next_beat = 0.0
@@ -351,7 +258,7 @@ class Engine:
                 if not self._stopping.is_set():
                     await self._dispatch()
             except Exception as error:  # tried again; the watch ends the process after 10 s
-                _log.warning("sweep failed: %s", _place(error))
+                _log.warning("sweep failed: %s", place_of(error))
             await asyncio.sleep(_SWEEP_S)
 
     async def _dead(self, tx: Transaction) -> tuple[list[str], set[str]]:
@@ -363,15 +270,18 @@ class Engine:
         own = {job_id.hex() for holder, job_id in held if holder == self.worker_id}
         return sorted({*await workers.silent(tx), *lost}), own
 
-    async def _bury(self, tx: Transaction, worker_id: str) -> int:
-        """Drop a dead worker and let its jobs wait again, in one transaction. How many."""
+    async def _bury(self, tx: Transaction, worker_id: str) -> int | None:
+        """Drop a dead worker and let its jobs wait again, in one transaction. How many.
+
+        None for one that has beaten after all.
+        """
         # Frozen in the middle of a statement it would hold its job's row for ever: neither the
         # server's limit on idle transactions nor one on statements ends a COPY whose client is
         # silent.
         if worker_id in await workers.silent(tx):
             await tx.cut_off(worker_id)
         if not await workers.bury(tx, worker_id):
-            return 0
+            return None
         runners = self._runners.values()
         return sum([await runner.take_over(tx, worker_id, MAX_RESCUES) for runner in runners])
 
@@ -385,6 +295,10 @@ class Engine:
                 self._running[job_hex][2].cancel()
         for worker_id in dead:
             jobs = await self._db.write(self._bury, worker_id)
+            if jobs is None:
+                continue
+            self.buried += 1
+            self.rescued += jobs
             _log.warning("worker %s is dead, %d jobs taken over", worker_id, jobs)
         self._offered.clear()
         # Read before the workers: who took a workflow was registered by then, or has died since.
@@ -404,9 +318,13 @@ class Engine:
 
     async def _dispatch(self) -> None:
         """Offer what free slots can take soon: DBOS draws at random among what it has, so the
-        fair order is kept by giving it little. Twice the slots, as a partition may be taken."""
+        fair order is kept by giving it little. Twice the slots, as a partition may be taken.
+
+        Where none is free, a group without a job that runs is offered the one slot more: others'
+        imports take minutes."""
         free = self._slots - len(self._running)
-        waiting = await self._db.read(self._waiting, 2 * free) if free > 0 else []
+        waiting = await self._db.read(self._waiting, 2 * max(1, free)) if free >= 0 else []
+        waiting = [(kind, job) for kind, job in waiting if free or job.first]
         fresh = [(kind, job) for kind, job in waiting if job.job_id not in self._offered]
         if fresh:
             await self._in_thread(self._offer, fresh)
@@ -419,11 +337,15 @@ class Engine:
         task = asyncio.current_task()
         if runner is None or task is None or self._stopping.is_set() or job_hex in self._running:
             return
+        alone = len(self._running) + self._claiming >= self._slots
+        self._claiming += 1
         try:
-            claim = await self._db.write(self._claim, runner, bytes.fromhex(job_hex))
+            claim = await self._db.write(self._claim, runner, bytes.fromhex(job_hex), alone)
         except Exception as error:  # the job still waits and is offered again
-            _log.warning("job %s could not be claimed: %s", job_hex, _place(error))
+            _log.warning("job %s could not be claimed: %s", job_hex, place_of(error))
             return
+        finally:
+            self._claiming -= 1
         if claim is None:
             return
         self._running[job_hex] = (runner, claim, task)
@@ -431,7 +353,7 @@ class Engine:
             await self._run_claimed(runner, claim, job_hex)
         except Exception as error:
             # It can be neither ended nor failed here. Deaths are counted, so this has an end.
-            self._die(f"job {job_hex} cannot be ended: {_place(error)}")
+            self._die(f"job {job_hex} cannot be ended: {place_of(error)}")
         except asyncio.CancelledError:
             if self._stopping.is_set():
                 # Stays in the table for `_retire`, and its workflow in DBOS's books as taken by
@@ -440,16 +362,19 @@ class Engine:
             task.uncancel()
         del self._running[job_hex]
 
-    async def _claim(self, tx: Transaction, runner: Runner[C], job_id: bytes) -> C | None:
+    async def _claim(
+        self, tx: Transaction, runner: Runner[C], job_id: bytes, alone: bool = False
+    ) -> C | None:
         # With a beat in the same transaction no job comes to a worker already declared dead.
         if not await workers.beat(tx, self.worker_id):
             return None
-        return await runner.claim(tx, job_id, self.worker_id)
+        return await runner.claim(tx, job_id, self.worker_id, alone=alone)
 
     async def _run_claimed(self, runner: Runner[C], claim: C, job_hex: str) -> None:
         try:
             if await self._work(runner, claim):
                 await self._insist(runner.finish, claim)
+                runner.committed(claim)
                 _log.info("job %s ended", job_hex)
         except DatabaseAway:
             # Whether the last page was saved is not known here: the row tells its next run.
@@ -457,10 +382,12 @@ class Engine:
         except JobFailed as failure:
             _log.info("job %s failed: %s", job_hex, failure.code)
             await self._insist(runner.fail, claim, failure.code, failure.message)
+            runner.committed(claim)
         except Exception as error:
-            _log.error("job %s failed: %s", job_hex, _place(error))
+            _log.error("job %s failed: %s", job_hex, place_of(error))
             message = "The server failed to run this job."
             await self._insist(runner.fail, claim, "INTERNAL_ERROR", message)
+            runner.committed(claim)
 
     async def _work(self, runner: Runner[C], claim: C) -> bool:
         """Fetch and save page after page; False when the job ended or moved on elsewhere."""
@@ -474,18 +401,27 @@ class Engine:
         return True
 
     async def _save(self, runner: Runner[C], claim: C, page: Any) -> bool:
+        saved: bool | Rest = Rest(page)
+        while isinstance(saved, Rest):
+            saved = await self._save_turn(runner, claim, saved.page)
+            runner.committed(claim)
+        return saved
+
+    async def _save_turn(self, runner: Runner[C], claim: C, page: Any) -> bool | Rest:
         if not self._one_writer:
             return await self._db.write_long(runner.save, claim, page)
         locked_at = 0.0
 
-        async def body(tx: Transaction) -> bool:
+        async def body(tx: Transaction) -> bool | Rest:
             nonlocal locked_at
             locked_at = time.monotonic()
             return await runner.save(tx, claim, page)
 
         async with self._turn:
             saved = await self._db.write_long(body)
-            await asyncio.sleep(min(time.monotonic() - locked_at, _PAUSE_MAX_S))
+            held_s = time.monotonic() - locked_at
+            if self._db.wanted_since(locked_at):
+                await asyncio.sleep(min(held_s, _PAUSE_MAX_S))
         return saved
 
     async def _insist(self, body: Callable[..., Any], *args: Any) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from longlist import jobs, workers
+from longlist import jobs, jobs_database, workers
 from longlist.db import Database, Transaction, open_database
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -458,7 +458,7 @@ def test_ended_workflows_are_forgotten(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_embedded_target_knows_the_clock_that_dbos_asks_for(tmp_path: Path) -> None:
-    engine = jobs.embedded_target(tmp_path / "jobs.sqlite3")
+    engine = jobs_database.embedded_target(tmp_path / "jobs.sqlite3")
     with engine.connect() as connection:
         instant = connection.exec_driver_sql("SELECT unixepoch('subsec')").scalar_one()
         assert abs(instant - time.time()) < 60

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from longlist import jobs, workers
+from longlist import jobs, jobs_database, workers
 from longlist.db import Database, Transaction, open_database
 from longlist.ids import new_id
 
@@ -58,7 +58,7 @@ class ToyRunner:
             " AND worker_id IS NULL ORDER BY id LIMIT $1",
             limit,
         )
-        return [jobs.Waiting(row[0], row[1]) for row in rows]
+        return [jobs.Waiting(row[0], row[1], first=False) for row in rows]
 
     async def held(self, tx: Transaction) -> Sequence[tuple[str, bytes]]:
         rows = await tx.all(
@@ -66,7 +66,11 @@ class ToyRunner:
         )
         return [(row[0], row[1]) for row in rows]
 
-    async def claim(self, tx: Transaction, job_id: bytes, worker_id: str) -> Claim | None:
+    async def claim(
+        self, tx: Transaction, job_id: bytes, worker_id: str, *, alone: bool = False
+    ) -> Claim | None:
+        if alone:
+            return None  # all toys are of one group
         row = await tx.one(
             "UPDATE toy_jobs SET status = 'running', token = token + 1, worker_id = $2"
             " WHERE id = $1 AND worker_id IS NULL AND status IN ('queued', 'running')"
@@ -122,6 +126,9 @@ class ToyRunner:
                 claim.worker_id,
             )
         return bool(moved)
+
+    def committed(self, claim: Claim) -> None:
+        pass
 
     async def finish(self, tx: Transaction, claim: Claim) -> bool:
         return await self._end(tx, claim, "completed", None)
@@ -189,7 +196,9 @@ def engine(db: Database, target: str, worker_id: str, slots: int = 2) -> jobs.En
     postgres = "://" in target
     return jobs.Engine(
         db,
-        jobs.postgres_target(target, worker_id) if postgres else jobs.embedded_target(Path(target)),
+        jobs_database.postgres_target(target, worker_id)
+        if postgres
+        else jobs_database.embedded_target(Path(target)),
         worker_id,
         {"toy": ToyRunner()},
         slots=slots,

@@ -20,6 +20,9 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, Protocol, TypeVa
 
 import msgspec
 
+from longlist.db.full_text import FullText
+from longlist.tally import Tally
+
 Row = Sequence[Any]
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +39,13 @@ class DiskFull(DatabaseAway):
     """The disk is full or failed; nothing was written."""
 
 
+class GroupMoves(DatabaseAway):
+    """The account group is on its way to another database and takes no write; nothing was written.
+
+    See `db.holding`.
+    """
+
+
 class UniqueViolation(Exception):
     """A unique key is taken. `constraint` names the index or the columns, as the engine says."""
 
@@ -46,6 +56,24 @@ class UniqueViolation(Exception):
 
 class SchemaMismatch(Exception):
     """The schema is behind or ahead of this version; the text says what to run."""
+
+
+class Pool(msgspec.Struct, frozen=True):
+    """Connections that are open, and how many there may be."""
+
+    most: int
+    busy: int
+    idle: int
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What an engine notes of its own work; None for what it does not have."""
+
+    batches: Tally | None = None
+    """Group commits, by the transactions in each."""
+    lock_waits: Tally | None = None
+    """Times that a commit had to wait for another process's write lock, in seconds."""
+    pool: Pool | None = None
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -145,9 +173,13 @@ class Database(Protocol):
     url: str
     """For the tools that open it by SQLAlchemy: migrations and the job engine."""
     slice_rows: int
-    """Rows of an import that are well written at once: a slice holds up other writers."""
+    """Rows of an import that are well written in one transaction where nobody waits for it."""
+    turn_rows: int
+    """Rows after which a transaction ends where somebody does."""
     one_writer: bool
     """True where writers take turns, so that a busy one has to leave pauses."""
+    full_text: FullText
+    """How this engine writes full-text search."""
 
     async def start(self) -> None:
         """Connect. Raises DatabaseAway."""
@@ -172,6 +204,12 @@ class Database(Protocol):
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         """A consistent view for streams."""
+
+    def figures(self) -> Figures:
+        """What this process has noted since it opened the database."""
+
+    def wanted_since(self, moment: float) -> bool:
+        """Whether somebody has waited for this one's write lock since a `time.monotonic()`."""
 
     async def scrub(self) -> bool:
         """Make what was deleted before unreadable on disk: after an erasure.

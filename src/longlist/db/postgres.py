@@ -17,8 +17,20 @@ from typing import Any, Final
 
 import asyncpg
 
-from longlist.db import IN_VALUES, Change, DatabaseAway, DiskFull, Row, UniqueViolation
+from longlist.db import (
+    IN_VALUES,
+    Change,
+    DatabaseAway,
+    DiskFull,
+    Figures,
+    GroupMoves,
+    Pool,
+    Row,
+    UniqueViolation,
+)
 from longlist.db.events import one_statement
+from longlist.db.full_text import TSVECTOR
+from longlist.db.held import HELD, HELD_STATE
 
 _AWAY: Final = (
     OSError,
@@ -40,13 +52,14 @@ ACQUIRE_S: Final = 10.0
 IDLE_MS: Final = 5_000
 """The server ends a transaction whose client has sent nothing for this long, and frees its rows: a
 frozen worker must not keep the others from taking its jobs over when it counts as dead."""
+_HOSTS: Final = re.compile(r"(?P<start>[^/]*//(?:[^@/?]*@)?)(?P<hosts>[^/?]*)(?P<rest>.*)\Z")
 _COUNT: Final = re.compile(r"(\d+)\Z")
 _CUT_OFF: Final = (
     # Of processes of this installation, which has its database and its role.
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1"
     " AND datname = current_database() AND usename = current_user"
 )
-_SCRUBBED: Final = ("prospects", "prospect_keys", "memberships")
+_SCRUBBED: Final = ("prospects", "prospect_keys", "memberships", "directory_people")
 _SCRUB_WAIT_S: Final = 30.0
 _OLDER_TRANSACTIONS: Final = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -71,6 +84,16 @@ def _with_event(change: Change, parameters: int) -> str:
 def application_name(session: str) -> str:
     """What PostgreSQL calls the connections of a process."""
     return f"longlist {session}".strip()
+
+
+def sqlalchemy_url(database_url: str) -> str:
+    """The same database as SQLAlchemy names it, which takes several hosts as parameters alone."""
+    url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database_url)
+    found = _HOSTS.match(url)
+    if found is None or "," not in found["hosts"]:
+        return url
+    rest = found["rest"] + ("&" if "?" in found["rest"] else "?")
+    return found["start"] + rest + "&".join(f"host={host}" for host in found["hosts"].split(","))
 
 
 def _lock_number(key: bytes) -> int:
@@ -190,6 +213,8 @@ def _mapped(error: BaseException) -> BaseException:
         return LostRace("Other transactions were in the way.")
     if isinstance(error, _AWAY):
         return DatabaseAway("The database cannot be reached.")
+    if getattr(error, "sqlstate", None) == HELD_STATE:
+        return GroupMoves(HELD)
     return error
 
 
@@ -197,11 +222,13 @@ class PostgresDatabase:
     """A pool of connections to one PostgreSQL installation."""
 
     slice_rows = 4000
+    turn_rows = 4000
     one_writer = False
+    full_text = TSVECTOR
 
     def __init__(self, database_url: str, *, pool: int, session: str = "") -> None:
         self.dsn = database_url
-        self.url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", database_url)
+        self.url = sqlalchemy_url(database_url)
         self._size = pool
         self._name = application_name(session)
         self._pool: Any = None
@@ -309,6 +336,16 @@ class PostgresDatabase:
             for table in _SCRUBBED:
                 await connection.execute(f"VACUUM {table}", timeout=3600)
         return not older
+
+    def figures(self) -> Figures:
+        pool = self._pool
+        if pool is None:
+            return Figures()
+        idle = pool.get_idle_size()
+        return Figures(pool=Pool(most=self._size, busy=pool.get_size() - idle, idle=idle))
+
+    def wanted_since(self, moment: float) -> bool:
+        return False
 
     async def version(self) -> str:
         async with self._pool.acquire(timeout=ACQUIRE_S) as connection:

@@ -17,19 +17,34 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from longlist.db import IN_VALUES, Change, DatabaseAway, DiskFull, Row, UniqueViolation
+from longlist.db import (
+    IN_VALUES,
+    Change,
+    DatabaseAway,
+    DiskFull,
+    Figures,
+    GroupMoves,
+    Row,
+    UniqueViolation,
+)
 from longlist.db.events import INSERT as INSERT_EVENT
 from longlist.db.events import data_of
+from longlist.db.full_text import FTS5
+from longlist.db.held import HELD
+from longlist.db.turns import Turns
 from longlist.ids import now_ms
+from longlist.tally import SECONDS, SIZES, Tally
 
 BATCH_S: Final = 0.005
 BATCH_MAX: Final = 512
 BUSY_LIMIT_S: Final = 10.0
 READERS: Final = 4
 _CHUNK: Final = 256
+_INSERT_ROWS: Final = 64
 _SCRUB_WAIT_MS: Final = 100
 
 _PRAGMAS: Final = (
@@ -62,6 +77,8 @@ def _mapped(error: sqlite3.Error) -> Exception:
     """The error of this package that stands for an error of the driver."""
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return UniqueViolation(str(error).partition(": ")[2])
+    if HELD in str(error):
+        return GroupMoves(HELD)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return DiskFull("The disk of the database is full or failed.")
@@ -136,12 +153,17 @@ class SqliteTransaction:
             raise _mapped(error) from error
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        marks = ", ".join("?" * len(columns))
+        # Many rows a statement: each costs the driver one step, and a worker's other threads one
+        # chance to take the interpreter's lock.
+        marks = f"({', '.join('?' * len(columns))})"
+        start = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+        whole = len(rows) - len(rows) % _INSERT_ROWS
         try:
-            self._connection.executemany(
-                f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",
-                rows,
-            )
+            if whole:
+                sql = start + ", ".join([marks] * _INSERT_ROWS)
+                for at in range(0, whole, _INSERT_ROWS):
+                    self._execute(sql, list(chain.from_iterable(rows[at : at + _INSERT_ROWS])))
+            self._connection.executemany(start + marks, rows[whole:])
         except sqlite3.Error as error:
             raise _mapped(error) from error
 
@@ -224,16 +246,18 @@ class _Waiting:
 
 
 class SqliteDatabase:
-    """The embedded engine. `batches` and `writes` count commits and the transactions in them."""
+    """The embedded engine. `batches` counts commits, by the transactions in each."""
 
-    slice_rows = 400
+    slice_rows = 2000
+    turn_rows = 250
     one_writer = True
+    full_text = FTS5
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.url = f"sqlite:///{path}"
-        self.batches = 0
-        self.writes = 0
+        self.batches = Tally(SIZES)
+        self._lock_waits = Tally(SECONDS)
         self._queue: deque[_Waiting] = deque()
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -245,7 +269,8 @@ class SqliteDatabase:
             self._writer = connect(self.path)
             self._writer.execute("PRAGMA busy_timeout = 0")
             self._reader = connect(self.path)
-        except sqlite3.Error as error:
+            self._turns = Turns(self.path)
+        except (sqlite3.Error, OSError) as error:
             raise DatabaseAway(f"The database file cannot be opened: {error}") from error
         self._reading = SqliteTransaction(self._reader)
         self._writing = SqliteTransaction(self._writer)
@@ -265,6 +290,13 @@ class SqliteDatabase:
         self._reader_threads.shutdown()
         for connection in (self._reader, *self._idle_readers, self._writer):
             connection.close()
+        self._turns.close()
+
+    def figures(self) -> Figures:
+        return Figures(batches=self.batches, lock_waits=self._lock_waits)
+
+    def wanted_since(self, moment: float) -> bool:
+        return bool(self._queue) or self._turns.asked_since(moment)
 
     async def write(self, body: Any, *args: Any, **kwargs: Any) -> Any:
         return await self._enqueue(body, args, kwargs, long=False)
@@ -307,16 +339,20 @@ class SqliteDatabase:
 
         SQLite's own busy handler sleeps ever longer and would lose against a busy worker.
         """
-        until = time.monotonic() + BUSY_LIMIT_S
+        began, waited = time.monotonic(), False
         while True:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
                 mapped = _mapped(error)
-                if type(mapped) is not DatabaseAway or time.monotonic() > until:
+                if type(mapped) is not DatabaseAway or time.monotonic() > began + BUSY_LIMIT_S:
                     raise mapped from error
+                waited = True
+                self._turns.ask()
                 await asyncio.sleep(0.001)
             else:
+                if waited:
+                    self._lock_waits.add(time.monotonic() - began)
                 return
 
     async def _serve_batch(self) -> None:
@@ -337,8 +373,7 @@ class SqliteDatabase:
                 if time.monotonic() > until or not self._writer.in_transaction:
                     break
         failure = await loop.run_in_executor(self._writer_thread, self._commit)
-        self.batches += 1
-        self.writes += len(batch)
+        self.batches.add(len(batch))
         for waiting, (error, value) in zip(batch, done, strict=True):
             waiting.settle(error or failure, value)
 
