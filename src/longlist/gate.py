@@ -98,6 +98,8 @@ class Gate:
         self.keys = KeyCache(installation)
         self._limiter = limiter
         self._bad_keys = MemoryLimiter()
+        self.limited = {"key": 0, "address": 0}
+        """Requests refused for their rate: of a key, or of an address with bad keys."""
         per_minute = settings.bad_key_limit_per_minute
         self._bad_key_rate = Rate(per_minute, per_minute)
         self._proxies = [
@@ -116,6 +118,7 @@ class Gate:
         request.key = key
         decision = request.rate = await self._limiter.take(key.id, key.rate)
         if not decision.allowed:
+            self.limited["key"] += 1
             raise self._too_many(decision)
         if operation.permission is not None and operation.permission not in key.permissions:
             raise Forbidden.permission(operation.permission)
@@ -136,8 +139,9 @@ class Gate:
             key = await self.keys.find(token)
             if key is not None:
                 return key
-        decision = self._bad_keys.take_now(self._client(request), self._bad_key_rate)
+        decision = self._bad_keys.take_now(self.client_of(request), self._bad_key_rate)
         if not decision.allowed:
+            self.limited["address"] += 1
             raise self._too_many(decision, "Too many requests with a bad key from this address.")
         raise Unauthorized
 
@@ -150,21 +154,22 @@ class Gate:
             message=message,
         )
 
-    def _client(self, request: Request) -> bytes:
+    def client_of(self, request: Request) -> bytes:
         """The client's address: the peer's, or what trusted proxies say of whom they forward.
 
         X-Forwarded-For is read from the right, as each proxy appends the address it saw.
         """
         address = request.peer
-        if self._proxies and self._is_proxy(address):
+        if self._proxies and self.is_proxy(address):
             chain = ",".join(request.header_values(b"x-forwarded-for")).split(",")
             for hop in reversed([part.strip() for part in chain if part.strip()]):
                 address = hop
-                if not self._is_proxy(hop):
+                if not self.is_proxy(hop):
                     break
         return address.encode("utf-8", "replace")
 
-    def _is_proxy(self, address: str) -> bool:
+    def is_proxy(self, address: str) -> bool:
+        """Whether a peer is one whose forwarding headers the operator trusts."""
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
