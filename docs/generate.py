@@ -29,18 +29,6 @@ from longlist.settings import PREFIX, SECRETS, Settings
 REFERENCE = Path(__file__).parent / "reference"
 _MADE = "<!-- Made from the code by docs/generate.py: change the code, then run that. -->"
 _WIDTH = 88
-_UNSAID = {
-    "host": "Address to listen on.",
-    "port": "Port to listen on.",
-    "max_upload_bytes": "The largest file that is taken; above it the answer is 413.",
-    "keep_alive_s": "Time that an idle connection stays open.",
-    "max_connections": "Open connections; beyond them the answer is 503.",
-    "file_keep_hours": "Time to keep an uploaded file after its upload or its last job's end.",
-    "idempotency_keep_hours": "Time to remember an `Idempotency-Key`.",
-    "event_keep_days": "Time to keep the record of changes.",
-    "log_level": "The least important lines that are logged.",
-}
-"""Settings whose names say nearly all, so that the code says nothing of them."""
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -74,6 +62,8 @@ def _documented() -> dict[str, str]:
         text = ""
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             text = _sentence(str(after.value.value))
+        if not text:
+            raise ValueError(f"settings.py says nothing of {node.target.id}")
         found[node.target.id] = text
     return found
 
@@ -102,7 +92,7 @@ def settings_page() -> str:
                 f"`{PREFIX}{field.name.upper()}`",
                 _kind(field.name, hints[field.name]),
                 default,
-                documented[field.name] or _UNSAID[field.name],
+                documented[field.name],
             )
         )
     secret = " and ".join(f"`{PREFIX}{name.upper()}_FILE`" for name in sorted(SECRETS))

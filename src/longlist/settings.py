@@ -34,7 +34,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     every process of an installation. Empty: made at the first start and kept in the data folder.
     Losing or changing it makes suppressions and cursors void, so start refuses a changed one."""
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = 8080
+    """Port to listen on."""
     rate_limit_per_minute: int = 600
     """Requests a minute for keys without a limit of their own."""
     rate_limit_burst: int = 100
@@ -47,13 +49,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Comma-separated addresses or networks whose `X-Forwarded-For` is believed."""
     cors_origins: str = ""
     """Comma-separated origins that may call from a browser; empty: no CORS headers."""
+    mcp: Literal["0", "1"] = "0"
+    """`1`: tools for AI agents at `/mcp`, for every key; needs the extra `longlist[mcp]`."""
     max_upload_bytes: int = 1 << 30
+    """The largest file that is taken; above it the answer is 413."""
     request_timeout_s: float = 30.0
     """A request has to be complete within this time; an upload has to send a byte within it."""
     keep_alive_s: float = 30.0
+    """Time that an idle connection stays open."""
     drain_s: float = 20.0
     """Time that requests under way have to end in when the server stops."""
     max_connections: int = 10_000
+    """Open connections; beyond them the answer is 503."""
     max_waiting_requests: int = 2_000
     """Requests handled at once; beyond them the answer is 503 at once."""
     max_results_cap: int = 2_000
@@ -61,15 +68,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     file_rows_cap: int = 5_000_000
     """Default of an account group's `fileRowsCap` (contract 1.11)."""
     file_keep_hours: int = 24
+    """Time to keep an uploaded file after its upload or its last job's end."""
     idempotency_keep_hours: int = 24
+    """Time to remember an `Idempotency-Key`."""
     event_keep_days: int = 30
+    """Time to keep the record of changes."""
     worker_jobs: int = 2
     """Jobs that one worker process runs side by side."""
     database_pool: int = 20
     """PostgreSQL connections of one process."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are logged."""
     log_format: Literal["auto", "json", "text"] = "auto"
     """`auto`: text on a terminal, JSON lines otherwise."""
+    metrics_port: int = 0
+    """Port of the Prometheus metrics, at `/metrics`; 0: none. The worker that `serve` starts takes
+    the next port."""
+    metrics_host: str = "127.0.0.1"
+    """Address that the metrics are served on. They need no key: let nobody but Prometheus in."""
 
     @property
     def data_path(self) -> Path:
@@ -106,7 +122,7 @@ def _check(settings: Settings) -> Settings:
         raise SettingError("LONGLIST_SECRET must have at least 32 characters.")
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
-        if isinstance(value, int | float) and name != "port" and value <= 0:
+        if isinstance(value, int | float) and not name.endswith("port") and value <= 0:
             raise SettingError(f"{PREFIX}{name.upper()} must be greater than zero.")
     return settings
 

@@ -50,14 +50,15 @@ def read_secret(settings: Settings) -> bytes:
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
     made = secrets.token_urlsafe(48).encode()
-    _write_private(path, made)
+    write_private(path, made)
     return path.read_bytes().strip()
 
 
-def _write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, unless another process was quicker."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    # By chance: in containers that share the folder every process may have the same number.
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content + b"\n")
         file.flush()
         os.fsync(file.fileno())
@@ -69,14 +70,29 @@ def _write_private(path: Path, content: bytes) -> None:
         beside.unlink()
 
 
-async def _check_secret(tx: Transaction, digest: str) -> None:
+def digest_of(secret: bytes) -> str:
+    """By what a database knows the secret it was made with."""
+    return hashlib.blake2b(b"check", key=secret[:64], digest_size=16).hexdigest()
+
+
+def derived(secret: bytes) -> bytes:
+    """What an Installation is given of the secret."""
+    return hashlib.sha256(secret).digest()
+
+
+async def kept_digest(tx: Transaction) -> str | None:
+    """The digest of the secret that this database was made with; None before its first start."""
+    row = await tx.one("SELECT value FROM installation WHERE name = 'secret'")
+    return None if row is None else row[0]
+
+
+async def check_secret(tx: Transaction, digest: str) -> None:
     """Keys of suppressed people are void under another secret: refuse it rather than lose them."""
     await tx.run(
         "INSERT INTO installation (name, value) VALUES ('secret', $1) ON CONFLICT DO NOTHING",
         digest,
     )
-    row = await tx.one("SELECT value FROM installation WHERE name = 'secret'")
-    if row is None or row[0] != digest:
+    if await kept_digest(tx) != digest:
         raise SecretMismatch(
             "The secret is not the one this database was made with. Set LONGLIST_SECRET, or the"
             " secret file in the data folder, to the value it had."
@@ -106,9 +122,8 @@ async def installation(settings: Settings, session: str = "") -> AsyncIterator[I
             check(revision)
         settings.files_path.mkdir(mode=0o700, parents=True, exist_ok=True)
         secret = read_secret(settings)
-        digest = hashlib.blake2b(b"check", key=secret[:64], digest_size=16).hexdigest()
-        await db.write(_check_secret, digest)
-        yield Installation(settings, db, hashlib.sha256(secret).digest())
+        await db.write(check_secret, digest_of(secret))
+        yield Installation(settings, db, derived(secret))
     finally:
         await db.close()
 

@@ -1,17 +1,19 @@
-"""Logs and metrics. No key, e-mail, name or body is ever logged; a trace id is in every line."""
+"""Logs and counts. No key, e-mail, name or body is ever logged; a trace id is in every line."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, cast
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from longlist.ids import now_ms, rfc3339
+from longlist.tally import SECONDS, Tally
 
 if TYPE_CHECKING:
     from longlist.operations import Operation
@@ -20,6 +22,15 @@ if TYPE_CHECKING:
 
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 log: Any = structlog.get_logger()
+UNKNOWN: Final = "unknown"
+
+
+def place_of(error: BaseException) -> str:
+    """The error's type and where it arose. Its text may quote a row and is kept out of logs."""
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    return " ".join(
+        [type(error).__name__, *(f"at {Path(at.filename).name}:{at.lineno}" for at in frames)]
+    )
 
 
 def _stamp(_logger: Any, level: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -72,26 +83,26 @@ def configure_logs(settings: Settings) -> None:
     )
 
 
+class Counted:
+    """Requests of one operation that had one status; the time is the operation's."""
+
+    __slots__ = ("count", "seconds")
+
+    def __init__(self, seconds: Tally) -> None:
+        self.count = 0
+        self.seconds = seconds
+
+
 class Telemetry:
-    """Counts and times requests, and writes one log line for each."""
+    """Counts and times requests, and writes one log line for each.
+
+    `requests` has them by operation and status, `seconds` the time to the last byte of the answer
+    by operation. `unknown` stands for every path that is none of the contract's.
+    """
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "longlist_requests",
-            "Requests by route, method and status.",
-            ("route", "method", "status"),
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "longlist_request_seconds",
-            "Time to the last byte of the answer.",
-            ("route",),
-            registry=self.registry,
-            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-        )
-        self._counters: dict[tuple[str, str, int], Any] = {}
-        self._timers: dict[str, Any] = {}
+        self.requests: dict[tuple[str, int], Counted] = {}
+        self.seconds: dict[str, Tally] = {}
         # Bound once: the module's logger finds its configuration anew at every call.
         self._info = log.bind().info
 
@@ -99,20 +110,18 @@ class Telemetry:
         self, request: Request, operation: Operation | None, status: int, seconds: float
     ) -> None:
         """Tell of a request that is over. Unknown paths count together, whatever they were."""
-        route = "unknown" if operation is None else operation.path
-        method = request.method if operation is not None else "-"
-        at = (route, method, status)
-        counter = self._counters.get(at)
-        if counter is None:
-            counter = self._counters[at] = self._requests.labels(route, method, status)
-            self._timers.setdefault(route, self._seconds.labels(route))
-        counter.inc()
-        self._timers[route].observe(seconds)
+        name = UNKNOWN if operation is None else operation.id
+        counted = self.requests.get((name, status))
+        if counted is None:
+            timer = self.seconds.setdefault(name, Tally(SECONDS))
+            counted = self.requests[name, status] = Counted(timer)
+        counted.count += 1
+        counted.seconds.add(seconds)
         self._info(
             "request",
             trace_id=request.trace_id,
-            method=method,
-            route=route,
+            method=request.method if operation is not None else "-",
+            route=UNKNOWN if operation is None else operation.path,
             status=status,
             ms=round(seconds * 1000, 2),
             key_id=None if request.key is None else request.key.id.hex(),

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from longlist.db import Database, Transaction
 from longlist.ids import new_id
@@ -67,6 +67,28 @@ async def silent(tx: Transaction) -> list[str]:
     """The workers that count as dead."""
     oldest = await tx.now() - SILENCE_MS
     return [row[0] for row in await tx.all("SELECT id FROM workers WHERE beat_at < $1", oldest)]
+
+
+class Beats(NamedTuple):
+    """The last beat of each worker that is not buried, and the database's clock."""
+
+    now: int
+    at: dict[str, int]
+
+    @property
+    def silent(self) -> dict[str, int]:
+        """Milliseconds of silence of those that count as dead.
+
+        Below zero for a beat ahead of the clock: a row that came in from elsewhere.
+        """
+        since = {id_: self.now - at for id_, at in self.at.items()}
+        return {id_: ms for id_, ms in since.items() if abs(ms) > SILENCE_MS}
+
+
+async def beats(tx: Transaction) -> Beats:
+    """What the table knows of the workers: not whether their processes are there."""
+    at = {row[0]: int(row[1]) for row in await tx.all("SELECT id, beat_at FROM workers")}
+    return Beats(await tx.now(), at)
 
 
 async def bury(tx: Transaction, worker_id: str) -> bool:
