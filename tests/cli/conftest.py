@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cli.desk import Desk
 from tests.cli.place import Place
+from tests.harness.server import Longlist, running_longlist, settings_for
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -21,3 +24,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 def embedded(tmp_path: Path) -> Place:
     """An empty installation on SQLite, for what does not touch the database."""
     return Place(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def far_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Longlist]:
+    """A Longlist on SQLite that the commands reach over HTTP alone."""
+    with running_longlist(settings_for(tmp_path_factory.mktemp("far-data"))) as server:
+        yield server
+
+
+@pytest.fixture
+def desk(far_server: Longlist, tmp_path: Path) -> Desk:
+    """A person at a desk with a key for a fresh account group on it."""
+    return Desk(far_server, tmp_path)

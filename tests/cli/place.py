@@ -31,7 +31,8 @@ _LISTENS = re.compile(r"Longlist listens on (http://[\w.:\[\]]+)")
 
 def usage_error(*args: str) -> str:
     """What a wrong command line is told, before anything is touched; in this process."""
-    environ = {"LONGLIST_KEY": "", "LONGLIST_URL": "", "LONGLIST_DATA": "/dev/null/data"}
+    unset = dict.fromkeys(("LONGLIST_API_KEY", "LONGLIST_KEY", "LONGLIST_URL"), "")
+    environ = {**unset, "LONGLIST_DATA": "/dev/null/data", "XDG_CONFIG_HOME": "/nowhere"}
     result = CliRunner().invoke(app, args, env=environ)
     assert result.exit_code == 2, result.output
     return result.output
@@ -77,6 +78,7 @@ class Place:
             "LONGLIST_DATABASE_URL": database_url,
             "LONGLIST_PORT": "0",
             "COLUMNS": "200",
+            "XDG_CONFIG_HOME": str(folder / "config"),
         }
 
     def run(self, *args: str, code: int = 0, environ: Mapping[str, str] | None = None) -> str:

@@ -66,7 +66,7 @@ def test_the_group_is_named_where_there_are_several(embedded: Place) -> None:
     embedded.run("migrate")
     groups = [embedded.json("accounts", "create", name)["id"] for name in ("One", "Two")]
     file = invented(embedded.folder)
-    said = embedded.run("import", str(file), "--audience", "Trade fair", code=1)
+    said = embedded.run("import", str(file), "--audience", "Trade fair", code=2)
     assert all(group in said for group in groups)
     args = ("--audience", "Trade fair", "--account-group", groups[1])
     assert embedded.json("import", str(file), *args)["accountGroupId"] == groups[1]
@@ -99,4 +99,4 @@ def test_a_stranger_on_the_port_does_not_get_the_work(embedded: Place, tmp_path:
 def test_usage_errors() -> None:
     assert "--audience" in usage_error("import", str(LEGISLATORS))
     args = ("--audience", "A", "--url", "http://127.0.0.1:1")
-    assert "LONGLIST_KEY" in usage_error("import", str(LEGISLATORS), *args)
+    assert "LONGLIST_API_KEY" in usage_error("import", str(LEGISLATORS), *args)

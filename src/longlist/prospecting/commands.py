@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
+import msgspec
 import typer
 
 from longlist.console import Trouble, id_of, load_settings, name_of, program, show_json, transact
+from longlist.remote.command import AccountGroup as AccountGroupOption
+from longlist.remote.command import Key, Profile, Url
 
 if TYPE_CHECKING:
+    from longlist_client import AccountGroup, Job
+
     from longlist.context import Context
-    from longlist.prospecting.importing import Api, Report
+    from longlist.prospecting.importing import Report
+    from longlist.remote.connection import Remote, Target
+    from longlist.remote.progress import Progress
     from longlist.settings import Settings
 
 _KEY_NAME: Final = "longlist import"
 _KEY_MS: Final = 3_600_000
 _PERMISSIONS: Final = ("audiences:read", "prospecting:read", "prospecting:write")
-_PATIENCE_S: Final = 10.0
 
 
 class Borrowed(NamedTuple):
@@ -42,19 +47,13 @@ def import_file(
     audience_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Fill this audience.")
     ] = None,
-    account_group: Annotated[
-        str | None, typer.Option(metavar="ID", help="Needed where there are several.")
-    ] = None,
+    account_group: AccountGroupOption = None,
     max_results: Annotated[
         int | None, typer.Option(min=1, help="Import at most so many rows.")
     ] = None,
-    url: Annotated[
-        str | None, typer.Option(envvar="LONGLIST_URL", help="The server; needs a key.")
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="LONGLIST_KEY", help="Better as LONGLIST_KEY: others see arguments."),
-    ] = None,
+    url: Url = None,
+    key: Key = None,
+    profile: Profile = None,
     json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Import a file of people into an audience and say what became of each row.
@@ -62,6 +61,9 @@ def import_file(
     Without a key it works on the database of the settings: through the server that runs there, or
     one of its own for the time of the command.
     """
+    from longlist.remote.connection import target
+    from longlist.remote.exits import explained
+
     if (audience is None) == (audience_id is None):
         raise typer.BadParameter("Name the --audience, or give its --audience-id.")
     name = "" if audience is None else name_of(audience, "an audience")
@@ -71,11 +73,9 @@ def import_file(
         id_of(audience_id, "an audience")
     if not file.is_file():
         raise Trouble(f"There is no file {file}.")
-    if url is not None and key is None:
-        raise typer.BadParameter("--url needs a key: set LONGLIST_KEY.")
-    more = {} if max_results is None else {"maxResults": max_results}
-    with _connected(url, key, account_group) as (api, hint):
-        report = _run(api, file, name, audience_id, more)
+    where = target(url, key, profile, account_group)
+    with _connected(where, account_group) as (remote, hint), explained(remote.url):
+        report = _run(remote, file, name, audience_id, max_results)
     if json:
         show_json(report)
     else:
@@ -87,36 +87,31 @@ def import_file(
 
 
 @contextmanager
-def _connected(
-    url: str | None, key: str | None, account_group: str | None
-) -> Iterator[tuple[Api, str]]:
-    """A client with its account group chosen, and what to tell at the end."""
-    from longlist.prospecting import importing
+def _connected(where: Target | None, account_group: str | None) -> Iterator[tuple[Remote, str]]:
+    """The server to work with, and what to tell at the end.
 
-    settings = load_settings()
+    Where no target is given it is the server of the settings, or one for the time of the command,
+    with a key that is made for it and revoked after it.
+    """
+    from longlist.prospecting.importing import is_longlist
+    from longlist.remote.connection import Remote, Target, own_url
+
     with ExitStack() as stack:
         hint = ""
-        if key is None:
+        if where is None:
+            settings = load_settings()
             borrowed = _borrow_key(settings, account_group)
             stack.callback(_give_back, settings, borrowed.id)
-            key, account_group = borrowed.key, borrowed.group
-            url = _own_url(settings)
-            if not importing.is_longlist(url, key):
+            url = own_url(settings)
+            if not is_longlist(url, borrowed.key):
                 url = stack.enter_context(_local_server(settings))
+            where = Target(url, borrowed.key, borrowed.group)
             if borrowed.first_group:
                 hint = (
                     'The account group "Default" was made. For a key of your own:'
                     f" {program()} keys create --all"
                 )
-        api = importing.Api(url or _own_url(settings), key)
-        stack.callback(api.close)
-        importing.choose_group(api, account_group)
-        yield api, hint
-
-
-def _own_url(settings: Settings) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+        yield stack.enter_context(Remote(where)), hint
 
 
 @contextmanager
@@ -149,7 +144,7 @@ def _borrow_key(settings: Settings, account_group: str | None) -> Borrowed:
             (wanted,) = groups
         else:
             known = ", ".join(f"{id_.hex()} ({name})" for id_, name in groups.items())
-            raise Trouble(f"Name the group with --account-group. There are: {known}.")
+            raise Trouble(f"Name the group with --account-group. There are: {known}.", exit_code=2)
         id_, key = await keys.create_everywhere(
             ctx,
             name=_KEY_NAME,
@@ -169,107 +164,57 @@ def _give_back(settings: Settings, key_id: bytes) -> None:
     transact(keys.revoke_everywhere, key_id, settings=settings)
 
 
-def _run(api: Api, file: Path, name: str, audience_id: str | None, more: Any) -> Report:
+def _run(
+    remote: Remote, file: Path, name: str, audience_id: str | None, max_results: int | None
+) -> Report:
+    from longlist_client import FileImport
+
     from longlist.prospecting import importing
+    from longlist.remote.connection import the_one_named
+    from longlist.remote.progress import progress
 
     began = time.monotonic()
+    account = remote.account
     if audience_id is None:
-        audience_id = importing.find_audience(api, name)
+        audience_id = the_one_named(account, name)
     else:
-        name = api.call("GET", f"AG/audiences/{audience_id}")["name"]
-    with _progress() as progress:
-        uploading = progress.bar("Uploading", file.stat().st_size)
-        uploaded = importing.upload(api, file, uploading)
-        started = importing.start(api, uploaded["fileId"], audience_id, name, more)
-        expected = min(uploaded["rowEstimate"], more.get("maxResults", uploaded["rowEstimate"]))
-        job = _follow(api, started["jobId"], progress, progress.bar("Importing", expected))
+        name = account.audiences.get(audience_id).name
+    with progress() as shown:
+        uploaded = importing.upload(account, file, shown.bar("Uploading", file.stat().st_size))
+        started = account.prospecting.start(
+            FileImport(file_id=uploaded.file_id),
+            audience_id=audience_id,
+            audience_name=name if audience_id is None else None,
+            max_results=max_results,
+        )
+        expected = min(uploaded.row_estimate, max_results or uploaded.row_estimate)
+        job = _follow(account, started.job_id, shown, shown.bar("Importing", expected))
     return importing.Report(
-        job_id=job["jobId"],
-        status=job["status"],
-        audience_id=job["audienceId"],
+        job_id=job.job_id,
+        status=job.status,
+        audience_id=job.audience_id,
         audience_name=name,
-        account_group_id=api.group,
-        counts=job["counts"],
-        reasons=importing.reasons(api, job),
-        error=job["error"],
+        account_group_id=account.scope.account_group_id,
+        counts=msgspec.to_builtins(job.counts),
+        reasons=importing.reasons(account, job),
+        error=None if job.error is None else msgspec.to_builtins(job.error),
         seconds=round(time.monotonic() - began, 1),
     )
 
 
-def _follow(api: Api, job_id: str, progress: Progress, moved: Callable[[int], None]) -> Any:
+def _follow(
+    account: AccountGroup, job_id: str, shown: Progress, moved: Callable[[int], None]
+) -> Job:
     """Wait for the job; Ctrl-C asks whether to cancel it, and cancels where nobody can answer."""
-    from longlist.prospecting import importing
-
-    queued_since = time.monotonic()
-
-    def seen(job: Any) -> None:
-        moved(job["counts"]["received"])
-        if job["status"] == "queued" and time.monotonic() - queued_since > _PATIENCE_S:
-            progress.note("The job waits for a worker: is `longlist serve` or a worker running?")
+    from longlist.remote import jobs
 
     while True:
         try:
-            return importing.follow(api, job_id, seen)
+            return jobs.follow(account, job_id, shown, lambda job: moved(job.counts.received))
         except KeyboardInterrupt:
-            if progress.may_go_on():
+            if shown.may_go_on():
                 continue
-            return importing.cancel(api, job_id)
-
-
-class Progress:
-    """Bars on a terminal, nothing elsewhere. Notes are said once."""
-
-    def __init__(self, bars: Any) -> None:
-        self._bars = bars
-        self._noted: set[str] = set()
-
-    def bar(self, text: str, total: int) -> Callable[[int], None]:
-        """A bar to be told how far it is."""
-        if self._bars is None:
-            return lambda _done: None
-        task = self._bars.add_task(text, total=max(total, 1))
-        # An estimate of rows may be too low; a bar does not go beyond its end.
-        return lambda done: self._bars.update(task, completed=done, total=max(total, done, 1))
-
-    def note(self, text: str) -> None:
-        """Say something once, on standard error."""
-        if text not in self._noted:
-            self._noted.add(text)
-            typer.echo(text, err=True)
-
-    def may_go_on(self) -> bool:
-        """Ask whether the job shall go on; it shall not where nobody can answer."""
-        if self._bars is None or not sys.stdin.isatty():
-            return False
-        self._bars.stop()
-        try:
-            going_on = not typer.confirm("\nCancel the job? What is imported stays.", err=True)
-        except (KeyboardInterrupt, typer.Abort):
-            typer.echo("", err=True)
-            return False
-        if going_on:
-            self._bars.start()
-        return going_on
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    if not sys.stderr.isatty():
-        yield Progress(None)
-        return
-    from rich import progress as rich
-    from rich.console import Console
-
-    with rich.Progress(
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.TaskProgressColumn(),
-        rich.TextColumn("{task.completed:,.0f}"),
-        rich.TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bars:
-        yield Progress(bars)
+            return jobs.cancel(account, job_id)
 
 
 def _show(report: Report, file: Path) -> None:
