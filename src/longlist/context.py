@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from longlist.errors import PreconditionFailed
 from longlist.ids import now_ms
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from longlist.preconditions import IfMatch
     from longlist.prospects.identity import KeyHasher
     from longlist.settings import Settings
+
+
+AT_HOME: Final = (
+    "account_group_id NOT IN (SELECT account_group_id FROM account_group_moves"
+    " WHERE state <> 'kept')"
+)
+"""SQL for what is done from time to time to the rows of all groups: not to those of a group that
+is on its way to another database, where neither side may change."""
 
 
 class Installation:

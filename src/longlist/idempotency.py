@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from longlist.context import Context
+from longlist.context import AT_HOME, Context
 from longlist.errors import Conflict, IdempotencyConflict, Issue, ValidationFailed
 
 _FORM: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
@@ -116,4 +116,6 @@ async def store(ctx: Context, key: str, request: bytes, answer: Stored) -> None:
 async def forget_expired_everywhere(ctx: Context) -> int:
     """Delete answers that are past their time; how many."""
     oldest = ctx.now - ctx.settings.idempotency_keep_hours * 3_600_000
-    return await ctx.tx.run("DELETE FROM idempotency_keys WHERE created_at <= $1", oldest)
+    return await ctx.tx.run(
+        f"DELETE FROM idempotency_keys WHERE created_at <= $1 AND {AT_HOME}", oldest
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -135,6 +136,49 @@ def set_(
         show_json(groups[0])
     else:
         _show(groups)
+
+
+@app.command()
+def move(
+    account_group: Annotated[str, typer.Argument(metavar="ID")],
+    to: Annotated[
+        str, typer.Option(help="The target's database: postgresql://... Default: SQLite.")
+    ] = "",
+    to_data: Annotated[
+        Path | None, typer.Option(help="The target's data folder. Default: that of the settings.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for live jobs rather than refuse.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the old rows, where no key reaches them.")
+    ] = False,
+    verify_only: Annotated[
+        bool, typer.Option("--verify-only", help="Compare both sides and change nothing.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take a move back that has not reached its target.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Move an account group to another database, of either kind. Run again what was cut off."""
+    from longlist.accounts import move_commands
+
+    id_ = id_of(account_group, "an account group")
+    if sum((keep or wait, verify_only, undo)) > 1:
+        raise typer.BadParameter("--verify-only and --undo stand alone.")
+    done = move_commands.run(
+        id_,
+        to=to,
+        to_data=to_data,
+        what="verify" if verify_only else "undo" if undo else "move",
+        wait=wait,
+        keep=keep,
+    )
+    if json:
+        show_json(done)
+    else:
+        move_commands.show(done)
 
 
 def _value(text: str) -> tuple[str, Any]:

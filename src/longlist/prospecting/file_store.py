@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from longlist.context import Context, Installation
-from longlist.errors import NotFound
+from longlist.context import AT_HOME, Context, Installation
+from longlist.errors import Forbidden, NotFound
 from longlist.ids import new_id, time_of
 from longlist.prospecting.rows import Inspection
 
@@ -33,7 +33,14 @@ def _keep_ms(ctx: Context) -> int:
 async def create(
     ctx: Context, path: Path, inspection: Inspection, mapping: dict[str, str | None]
 ) -> StoredFile:
-    """Register a file that lies, whole, in the files folder."""
+    """Register a file that lies, whole, in the files folder.
+
+    Raises Forbidden where the group has left for another database since the upload began: it may
+    take longer than its way there.
+    """
+    group = await ctx.tx.one("SELECT 1 FROM account_groups WHERE id = $1", ctx.group)
+    if group is None:
+        raise Forbidden.account_group()
     inspection = msgspec.structs.replace(inspection, preview=[])
     id_ = new_id()
     created_at, expires_at = time_of(id_), time_of(id_) + _keep_ms(ctx)
@@ -89,7 +96,7 @@ _ORPHAN_S: Final = 3600.0
 async def _forget_expired_everywhere(ctx: Context) -> list[str]:
     # A job that waits longer than the file is kept still finds it.
     rows = await ctx.tx.all(
-        "DELETE FROM files WHERE id IN (SELECT id FROM files WHERE expires_at <= $1"
+        f"DELETE FROM files WHERE id IN (SELECT id FROM files WHERE expires_at <= $1 AND {AT_HOME}"
         " AND NOT EXISTS (SELECT 1 FROM prospecting_jobs j WHERE j.file_id = files.id"
         " AND j.status IN ('queued', 'running')) LIMIT $2) RETURNING stored_as",
         ctx.now,
