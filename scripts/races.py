@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import sys
 import tempfile
 import time
@@ -21,8 +22,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from longlist import startup
+from longlist.prospecting.sources import registry
+from tests.harness import invented
 from tests.harness.postgres import running_postgres
-from tests.races import crashes, faults, freezes, mixed, people, revocation, start_race, writers
+from tests.races import (
+    cancels,
+    crashes,
+    faults,
+    freezes,
+    mixed,
+    people,
+    revocation,
+    start_race,
+    writers,
+)
 from tests.races.lock_machine import Machine
 from tests.races.place import Place, Process, Store, running_place
 
@@ -51,21 +64,44 @@ async def _mixed(place: Place, store: Store, args: argparse.Namespace) -> object
 
 
 async def _kills(place: Place, store: Store, args: argparse.Namespace) -> object:
-    """As many kills as asked for, four an import: after the fifth rescue a job is given up."""
+    """As many kills as asked for, four an import: after the fifth rescue a job is given up.
+
+    Half of the imports have another worker alive, and half of them writers beside them.
+    """
     api, made = place.start("api"), people.make(args.rows)
+    chance = random.Random(args.seed)
     worker = place.start("worker")
     expected = await crashes.undisturbed(api, store, made)
     worker.end()
-    done, lines = 0, []
-    while done < args.kills:
+    found: list[crashes.Crashed] = []
+    while (done := sum(crashed.kills for crashed in found)) < args.kills:
         kills = min(4, args.kills - done)
+        # The first as soon as the job is held; one at the end may come too late, and counts not.
+        place.slice_rows = (0, 400)[len(found) % 3 % 2]
+        moments = [0, *chance.sample(range(args.rows), kills - 1)]
         left, crashed = await crashes.killed(
-            place, api, store, made, kills=kills, spare=done % 8 < 4, seed=done
-        )
+            place, api, store, made, moments=moments, spare=len(found) % 2 == 0,
+            writers=4 if len(found) % 4 < 2 else 0, partly=False, seed=done,
+        )  # fmt: skip
         assert left == expected, "the import ended otherwise than undisturbed"
-        lines.append(crashed)
-        done += kills
-    return "\n    ".join([f"{done} kills, {expected.counts}", *map(str, lines)])
+        found.append(crashed)
+    if place.engine == "sqlite":
+        place.slice_rows = 0
+        left, crashed = await crashes.killed(
+            place, api, store, made, moments=chance.sample(range(args.rows // 2), 4), spare=True,
+            writers=4, partly=True, seed=done,
+        )  # fmt: skip
+        assert left == expected, "the import ended otherwise than undisturbed"
+        assert crashed.partly == crashed.kills > 0
+        found.append(crashed)
+    kills, partly = (sum(getattr(one, name) for one in found) for name in ("kills", "partly"))
+    again = sum(one.fetched - one.pages for one in found)
+    summary = (
+        f"{kills} kills in {len(found)} imports, {partly} with a page saved in part; {again} pages"
+        f" fetched twice; another worker had the job after {max(o.back_s for o in found):.1f} s at"
+        f" most; {sum(o.renames for o in found)} renames beside; always {expected.counts}"
+    )
+    return "\n    ".join([summary, *map(str, found)])
 
 
 async def _freezes(place: Place, store: Store, args: argparse.Namespace) -> object:
@@ -74,7 +110,7 @@ async def _freezes(place: Place, store: Store, args: argparse.Namespace) -> obje
     cases = [(True, False), (False, False)]
     if place.engine == "postgres":
         cases.append((False, True))
-    for seed, (thaw_at_once, in_transaction) in enumerate(cases):
+    for seed, (thaw_at_once, in_transaction) in enumerate(cases * args.freezes):
         left, frozen = await freezes.freeze(
             place, api, store, made, thaw_at_once=thaw_at_once, in_transaction=in_transaction,
             seed=seed,
@@ -82,6 +118,28 @@ async def _freezes(place: Place, store: Store, args: argparse.Namespace) -> obje
         assert left.counts["added"] == len(made.people)
         found.append(frozen)
     return found
+
+
+async def _cancels(place: Place, store: Store, args: argparse.Namespace) -> object:
+    """Cancels at random rows, of every second import with writers beside it."""
+    api, made = place.start("api"), people.make(args.rows)
+    place.start("worker")
+    chance = random.Random(args.seed)
+    found = []
+    for number in range(args.cancels):
+        moment = chance.randrange(args.rows // 2)
+        writers = 4 * (number % 2)
+        found.append(
+            await cancels.cancelled(place, api, store, made, moment=moment, writers=writers)
+        )
+    late = max(one.pages_after for one in found)
+    assert late <= 1, found
+    slowest = max(one.answer_s for one in found)
+    assert slowest < 1, found
+    return (
+        f"{len(found)} cancels, answered within {1000 * slowest:.0f} ms, after which at most {late}"
+        " page was fetched and no row written"
+    )
 
 
 async def _api_kills(place: Place, store: Store, args: argparse.Namespace) -> object:
@@ -109,6 +167,9 @@ async def _revocations(place: Place, store: Store, args: argparse.Namespace) -> 
 
 
 def _property(place: Place, args: argparse.Namespace) -> str:
+    invented.install(place.folder)
+    sys.path.insert(0, str(place.folder))
+    registry.forget()
     loop = asyncio.new_event_loop()
     opening = startup.installation(place.settings)
     Machine.loop = loop
@@ -124,7 +185,7 @@ def _property(place: Place, args: argparse.Namespace) -> str:
     )
     loop.run_until_complete(opening.__aexit__(None, None, None))
     loop.close()
-    return f"{args.examples} sequences of up to 60 steps"
+    return f"{args.examples} sequences of up to 60 steps: {dict(sorted(Machine.done.items()))}"
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -133,6 +194,7 @@ SCENARIOS: dict[str, Scenario] = {
     "mixed": _mixed,
     "kills": _kills,
     "freezes": _freezes,
+    "cancels": _cancels,
     "api-kills": _api_kills,
     "revocations": _revocations,
 }
@@ -148,6 +210,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--freezes", type=int, default=5)
+    parser.add_argument("--cancels", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--revocations", type=int, default=10)
     parser.add_argument("--examples", type=int, default=1000)
     return parser.parse_args()

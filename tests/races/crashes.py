@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from tests.races.people import Made
@@ -22,13 +26,20 @@ class Imported(NamedTuple):
 
 
 class Crashed(NamedTuple):
-    """What became of an import under kills."""
+    """What became of an import under kills.
+
+    `partly`: kills that came when a part of a page was saved. `back_s`: the longest time from a
+    kill until another worker had the job. `renames`: of another audience, all of them answered.
+    """
 
     kills: int
+    partly: int
     pages: int
     fetched: int
     rescues: int
+    back_s: float
     seconds: float
+    renames: int
 
 
 async def left_behind(store: Store, group: Group, job: Any) -> Imported:
@@ -107,31 +118,38 @@ async def killed(
     store: Store,
     made: Made,
     *,
-    kills: int,
+    moments: Sequence[int],
     spare: bool,
-    seed: int,
+    writers: int = 0,
+    partly: bool = False,
+    seed: int = 0,
 ) -> tuple[Imported, Crashed]:
-    """The import with `kill -9` of whoever runs it, at moments spread over the file.
+    """The import with `kill -9` of whoever runs it, once it has come to each of some rows.
 
-    With `spare` another worker is alive at every kill; a killed one is always replaced.
+    With `spare` another worker is alive at every kill; a killed one is always replaced. A moment
+    after the end of the import is left out. `writers` rename another audience all along, so that
+    on SQLite somebody waits for the write lock; with `partly` the kills wait for a page of which
+    a part is saved.
     """
     chance = random.Random(seed)
     group = await store.tenant()
     crew = [place.start("worker") for _ in range(2 if spare else 1)]
     began = time.monotonic()
-    async with group.on(api) as connection:
+    hit, waited = [], [0.0]
+    async with group.on(api) as connection, renamed(api, group, writers) as renames:
         job_id, _ = await group.import_file(connection, made.content)
-        moments = sorted(chance.sample(range(made.rows * 9 // 10), kills))
-        done = 0
-        for moment in moments:
-            victim = await _running(store, job_id, crew, moment)
+        for moment in sorted(moments):
+            pause_s = 0.0 if partly else chance.random() * 0.05
+            victim = await _caught(store, job_id, crew, moment, pause_s, place if partly else None)
             if victim is None:
                 break
-            await asyncio.sleep(chance.random() * 0.05)
             victim.kill()
-            done += 1
+            hit.append(await received(store, job_id) % place.page_rows)
+            dead = time.monotonic()
             crew.remove(victim)
             crew.append(place.start("worker"))
+            await until(partial(_is_free_of, store, job_id, victim.said))
+            waited.append(time.monotonic() - dead)
         job = await wait_ended(connection, group, job_id)
         seconds = time.monotonic() - began
         left = await left_behind(store, group, job)
@@ -141,25 +159,78 @@ async def killed(
     rescues = await store.value(
         "SELECT rescues FROM prospecting_jobs WHERE id = $1", bytes.fromhex(job_id)
     )
-    pages = len(set(fetched))
-    assert done == kills, f"the import ended after {done} of {kills} kills"
-    assert len(fetched) - pages <= kills, "more than one page repeated for a kill"
+    pages, kills = len(set(fetched)), len(hit)
+    assert len(fetched) - pages <= kills, f"more than a page repeated for each kill: {fetched}"
     assert rescues <= kills
-    return left, Crashed(kills, pages, len(fetched), rescues, seconds)
+    partly_saved = sum(rows > 0 for rows in hit)
+    return left, Crashed(
+        kills, partly_saved, pages, len(fetched), rescues, max(waited), seconds, len(renames)
+    )
 
 
-async def _running(store: Store, job_id: str, crew: list[Process], moment: int) -> Process | None:
-    """Who runs the job once it has come to a row; None if the job ended before."""
+@asynccontextmanager
+async def renamed(api: Process, group: Group, writers: int) -> AsyncIterator[list[str]]:
+    """Rename an audience all along; the names acknowledged. None may be refused."""
+    names: list[str] = []
+    stopped = asyncio.Event()
+
+    async def write(number: int, url: str) -> None:
+        async with group.on(api) as connection:
+            while not stopped.is_set():
+                name = f"{number}-{len(names)}"
+                (await connection.send("PATCH", url, {"name": name})).expect(200)
+                names.append(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        if writers:
+            async with group.on(api) as connection:
+                url = f"{group.path}/audiences/{await group.audience(connection)}"
+            for number in range(writers):
+                tasks.create_task(write(number, url))
+        try:
+            yield names
+        finally:
+            stopped.set()
+
+
+async def _is_free_of(store: Store, job_id: str, worker_id: str) -> bool:
+    """Whether a job has ended or is another worker's."""
+    return await holder(store, job_id) not in (worker_id, None) or await _has_ended(store, job_id)
+
+
+async def _has_ended(store: Store, job_id: str) -> bool:
+    live = "SELECT 1 FROM prospecting_jobs WHERE id = $1 AND status IN ('queued', 'running')"
+    return await store.value(live, bytes.fromhex(job_id)) is None
+
+
+async def _caught(
+    store: Store,
+    job_id: str,
+    crew: list[Process],
+    moment: int,
+    pause_s: float,
+    partly_in: Place | None,
+) -> Process | None:
+    """Who runs the job some time after it has come to a row; None if the job ended before.
+
+    With a place it is frozen, at a moment at which a part of a page is saved.
+    """
 
     async def found() -> Process | str | None:
-        [(status, worker_id, rows)] = await store.rows(
-            "SELECT status, worker_id, received FROM prospecting_jobs WHERE id = $1",
-            bytes.fromhex(job_id),
-        )
-        if status not in ("queued", "running"):
+        if await _has_ended(store, job_id):
             return "ended"
         by_id = {process.said: process for process in crew if process.status is None}
-        return by_id.get(worker_id) if rows >= moment else None
+        victim = by_id.get(await holder(store, job_id) or "")
+        if victim is None or await received(store, job_id) < moment:
+            return None
+        await asyncio.sleep(pause_s)
+        if partly_in is None:
+            return victim
+        victim.send(signal.SIGSTOP)
+        if await received(store, job_id) % partly_in.page_rows:
+            return victim
+        victim.send(signal.SIGCONT)
+        return None
 
     victim = await until(found, 120.0)
     return None if isinstance(victim, str) else victim

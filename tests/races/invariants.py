@@ -60,6 +60,15 @@ BROKEN: Final = {
         " WHERE j.account_group_id = $1 GROUP BY j.id, j.received"
         " HAVING COUNT(r.position) <> j.received"
     ),
+    "a monitor of an audience that is gone or of another kind": (
+        "SELECT m.audience_id FROM monitors m LEFT JOIN audiences a"
+        " ON a.account_group_id = m.account_group_id AND a.id = m.audience_id"
+        " AND a.type = 'monitoring' WHERE m.account_group_id = $1 AND a.id IS NULL"
+    ),
+    "a monitor is on and never runs, or off and runs": (
+        "SELECT audience_id FROM monitors WHERE account_group_id = $1"
+        " AND (enabled = 1) <> (next_run_at IS NOT NULL)"
+    ),
     "progress is out of its range": (
         "SELECT id FROM prospecting_jobs WHERE account_group_id = $1 AND (progress < 0"
         " OR progress > 10000 OR (progress = 10000) <> (status = 'completed'))"

@@ -19,6 +19,8 @@ from longlist import schema_version, startup
 from longlist.accounts import store as accounts
 from longlist.context import Context, Installation
 from longlist.db import Transaction
+from longlist.db.postgres import PostgresDatabase
+from longlist.db.sqlite import SqliteDatabase
 from longlist.keys import store as keys
 from tests.harness.answer import Answer
 from tests.harness.server import PLENTY, settings_for
@@ -84,6 +86,10 @@ class Process:
         self.send(signal.SIGKILL)
         self._popen.wait()
 
+    def wait_ended(self) -> int:
+        """How it ended, once it has."""
+        return self._popen.wait(PATIENCE_S)
+
     def end(self) -> None:
         """Let it stop in order; kill it where it does not."""
         self.send(signal.SIGCONT)
@@ -106,11 +112,18 @@ class Place:
         self.log = folder / "log"
         self.silence_ms = 4_000
         self.slice_rows = 0
+        self.lethal_key = ""
         self.processes: list[Process] = []
 
     @property
     def engine(self) -> str:
         return "postgres" if self.settings.uses_postgres else "sqlite"
+
+    @property
+    def page_rows(self) -> int:
+        """Rows of a page that its workers fetch."""
+        kind = PostgresDatabase if self.settings.uses_postgres else SqliteDatabase
+        return self.slice_rows or kind.slice_rows
 
     def migrate(self) -> None:
         """Make the tables."""
@@ -132,6 +145,7 @@ class Place:
             "RACES_PAGES": str(self.pages),
             "RACES_SILENCE_MS": str(self.silence_ms),
             "RACES_SLICE_ROWS": str(self.slice_rows or ""),
+            "RACES_LETHAL_KEY": self.lethal_key,
         }
         process = Process(role, environ, self.log)
         self.processes.append(process)

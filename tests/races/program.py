@@ -1,19 +1,23 @@
 """An API or worker process of an installation under test.
 
 `python -m tests.races.program api|worker`, with the settings in the environment. The API prints
-its port; the worker prints its id and, for every page it fetches, the position of its first row,
-to the file in `RACES_PAGES`. `RACES_SILENCE_MS` shortens the time after which a worker is dead.
+its port; the worker prints its id and, for every page it fetches, the cursor that follows it, to
+the file in `RACES_PAGES`. An API with a `RACES_LETHAL_KEY` dies of `kill -9` when it has committed
+a request with this Idempotency-Key, before it answers. `RACES_SILENCE_MS` shortens the
+time after which a worker is dead.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import uvloop
 
-from longlist import jobs, server, settings, startup, workers
+from longlist import jobs, jobs_database, server, settings, startup, workers
 from longlist.app import App
 from longlist.context import Installation
 from longlist.db import postgres, sqlite
@@ -29,8 +33,9 @@ class TracedRunner(ProspectingRunner):
     async def pages(self, claim: Claim) -> AsyncGenerator[Page, None]:
         path = os.environ.get("RACES_PAGES")
         async for page in super().pages(claim):
-            if path and page.entries:
-                line = f"{claim.job.id.hex()} {page.entries[0].position}\n"
+            if path:
+                # The same for a page fetched again, also where a part of it had been saved.
+                line = f"{claim.job.id.hex()} {page.cursor}\n"
                 fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
                 os.write(fd, line.encode())
                 os.close(fd)
@@ -43,8 +48,23 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+def _die_after_commit(installation: Installation, key: str) -> None:
+    db: Any = installation.db
+    write = db.write
+
+    async def deadly(body: Any, *args: Any, **kwargs: Any) -> Any:
+        done = await write(body, *args, **kwargs)
+        if args and getattr(args[0], "key", None) == key:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+
+    db.write = deadly
+
+
 async def api(installation: Installation) -> None:
     """Serve until SIGTERM."""
+    if key := os.environ.get("RACES_LETHAL_KEY"):
+        _die_after_commit(installation, key)
 
     def on_started(running: server.Running) -> None:
         _say(str(running.port))
@@ -59,9 +79,9 @@ async def worker(installation: Installation, worker_id: str) -> None:
     """Run jobs until SIGTERM."""
     own = installation.settings
     target = (
-        jobs.postgres_target(installation.db.url, worker_id)
+        jobs_database.postgres_target(installation.db.url, worker_id)
         if own.uses_postgres
-        else jobs.embedded_target(own.jobs_sqlite_path)
+        else jobs_database.embedded_target(own.jobs_sqlite_path)
     )
     engine = jobs.Engine(
         installation.db,

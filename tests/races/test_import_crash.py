@@ -33,12 +33,21 @@ def test_a_killed_import_ends_as_if_nothing_had_been(place: Place, made: people.
             assert sum(repeated) == made.repeats
             assert min(repeated) > 0
             assert expected.counts["added"] == len(made.people)
-            for spare in (True, False):
+            for spare, moment in ((True, 12_345), (False, 0)):
                 left, crashed = await crashes.killed(
-                    place, api, store, made, kills=1, spare=spare, seed=int(spare)
+                    place, api, store, made, moments=[moment], spare=spare
                 )
                 assert left == expected
-                assert crashed.rescues > 0
+                assert crashed.rescues == crashed.kills == 1
+            if place.engine == "postgres":
+                return  # its writers wait for nobody, so each page is saved whole
+            # Somebody waits for the write lock, and the worker dies with a page saved in part.
+            left, crashed = await crashes.killed(
+                place, api, store, made, moments=[4_000, 9_000], spare=True, writers=4, partly=True
+            )
+            assert left == expected
+            assert crashed.partly == crashed.kills == 2
+            assert crashed.renames > 0
 
     try:
         asyncio.run(scenario())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
+
+import pytest
 
 from tests.races.place import Group, Place, Process, Store, until
 from tests.races.wire import request_bytes
@@ -101,3 +104,35 @@ def test_a_start_whose_answer_is_lost_can_be_sent_again(place: Place) -> None:
 
     asyncio.run(scenario())
     place.end()
+
+
+def test_a_start_that_was_committed_by_an_api_that_died_before_answering(place: Place) -> None:
+    key = "last-words"
+    place.lethal_key = key
+    mortal = place.start("api")
+    place.lethal_key = ""
+
+    async def scenario() -> None:
+        async with place.opened() as store:
+            group = await store.tenant(credits=1000)
+            connection = group.on(mortal)
+            with pytest.raises(ConnectionError):
+                await connection.send(
+                    "POST",
+                    f"{group.path}/prospecting",
+                    body=BODY,
+                    headers={"Idempotency-Key": key},
+                )
+            assert await _count(store, group) == (1, 1, 1)
+            assert await asyncio.to_thread(mortal.wait_ended) == -signal.SIGKILL
+            made = await store.value(
+                "SELECT id FROM prospecting_jobs WHERE account_group_id = $1", group.id
+            )
+            api = await asyncio.to_thread(place.start, "api")
+            assert await _at_once(api, group, key) == {made.hex()}
+            assert await _count(store, group) == (1, 1, 1)
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        place.end()
