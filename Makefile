@@ -72,16 +72,16 @@ clean:
 # versions, by their hashes, where uv cannot fetch them.
 define install
 	@$(UV) $(SYNC) $(1) || { echo "uv cannot fetch the locked packages; trying with pip." >&2; \
-		$(UV) export --frozen --no-emit-project $(1) --output-file $(LOCKED) && \
+		$(UV) export --frozen --no-emit-workspace $(1) --output-file $(LOCKED) && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 			--require-hashes -r $(LOCKED) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ; }
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e client -e . ; }
 	@touch $@
 endef
 
-.venv/.ready: .venv/bin/uv pyproject.toml uv.lock
+.venv/.ready: .venv/bin/uv pyproject.toml client/pyproject.toml uv.lock
 	$(call install,--no-dev)
 
-.venv/.ready-dev: .venv/bin/uv pyproject.toml uv.lock
+.venv/.ready-dev: .venv/bin/uv pyproject.toml client/pyproject.toml uv.lock
 	$(call install,)
 	@touch .venv/.ready

@@ -24,6 +24,7 @@ FORBIDDEN_NAMES = re.compile(
 OWNS_A_TABLE = {
     "idempotency.py": "idempotency_keys",
     "limits.py": "rate_buckets",
+    "prospecting/links.py": "tables of its own on a nameless file, to sort a source by its keys",
     "maintenance.py": "installation: the mark that an erasure waits to be scrubbed",
     "schema_version.py": "alembic_version",
     "startup.py": "installation: the check of the secret; alembic_version at the start",
@@ -32,13 +33,16 @@ OWNS_A_TABLE = {
 """Machine modules that may hold SQL beside stores, db/ and migrations/, and the table of each."""
 
 DRIVERS = {
-    "asyncpg": {"db/postgres.py"},
+    "asyncpg": {"db/postgres.py", "db/outside.py"},
     "psycopg": set[str](),
     "sqlite3": {
         "db/sqlite.py",
         "db/sqlite_file.py",
-        "jobs.py",  # hands the job engine its own file, in the mode that it needs
+        "db/outside.py",
+        "prospecting/links.py",  # sorts on disk
+        "jobs_database.py",  # hands the job engine its own file, in the mode that it needs
     },
+    "cryptography": {"prospecting/source_tokens.py"},
     "dbos": {"jobs.py"},
     "starlette": {"server/exchange.py", "server/protocol.py", "server/__init__.py"},
     "uvicorn": {"server/protocol.py", "server/__init__.py"},
@@ -46,6 +50,9 @@ DRIVERS = {
 """The modules that may import a library."""
 
 COMMITS = {
+    "accounts/move.py": "a group is copied in many short transactions, between two databases",
+    "accounts/move_target.py": "the check of the secret that both databases share",
+    "admin/visit.py": "requests for the admin pages, once their session is known",
     "console.py": "the command line",
     "context.py": "Context.write, for the worker and the command line",
     "dispatch.py": "requests, once the gate has admitted them",
@@ -54,6 +61,7 @@ COMMITS = {
     "limits.py": "leases of tokens",
     "maintenance.py": "what is past its time",
     "prospecting/file_store.py": "files are deleted after the commit that forgets them",
+    "prospecting/sources/directory/load.py": "a directory is loaded in many short transactions",
     "serving.py": "the first account group",
     "startup.py": "the check of the secret",
     "workers.py": "the supervisor declares its worker dead",
@@ -183,7 +191,8 @@ def test_a_store_function_takes_the_context_first_or_says_that_it_crosses_groups
 
 GROUPED = re.compile(
     r"(?:FROM|INTO|UPDATE|JOIN)\s+(folders|audiences|prospects|prospect_keys|memberships|suppressions"
-    r"|files|prospecting_jobs|prospecting_quotas|job_rows|idempotency_keys|events)\b"
+    r"|files|prospecting_jobs|prospecting_quotas|job_rows|idempotency_keys|events|directory_people|directory_words"
+    r"|directory_generations|sources|monitors|account_group_moves)\b"
 )
 
 

@@ -10,26 +10,38 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from longlist import reference
+from longlist import admin, agents, reference
 from longlist.accounts import routes as accounts
 from longlist.audiences import folder_routes as folders
 from longlist.audiences import routes as audiences
-from longlist.db import DatabaseAway
+from longlist.db import DatabaseAway, GroupMoves
 from longlist.dispatch import Dispatcher, Reply
-from longlist.errors import InternalError, LonglistError, Overloaded, error_body, success_body
+from longlist.errors import (
+    MOVING_RETRY_S,
+    InternalError,
+    LonglistError,
+    Overloaded,
+    error_body,
+    success_body,
+)
 from longlist.gate import Gate
 from longlist.health import routes as health
 from longlist.operations import GROUP_PARAMETER, Operation, Router
 from longlist.prospecting import file_routes as files
+from longlist.prospecting import monitor_routes as monitors
 from longlist.prospecting import quota_routes as quotas
 from longlist.prospecting import routes as prospecting
+from longlist.prospecting import source_routes as sources
 from longlist.prospects import lookup_routes as lookups
 from longlist.prospects import routes as prospects
 from longlist.prospects import suppression_routes as suppressions
 from longlist.request import ClientGone, Receive, Request, Scope, Send
+from longlist.settings import SettingError
 from longlist.telemetry import Telemetry, log
 
 if TYPE_CHECKING:
+    from longlist.admin.site import Site
+    from longlist.agents.web import Web
     from longlist.context import Installation
     from longlist.limits import Limiter
 
@@ -42,7 +54,9 @@ FEATURES: Final = (
     suppressions,
     files,
     prospecting,
+    monitors,
     quotas,
+    sources,
     health,
 )
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(
@@ -66,6 +80,8 @@ class App:
         self.dispatcher = Dispatcher(installation, OPERATIONS)
         self.telemetry = Telemetry()
         self.under_way = 0
+        self._site: Site | None = None
+        self._agents = self._open_to_agents() if installation.settings.mcp == "1" else None
         self._most = installation.settings.max_waiting_requests
         self._origins = frozenset(
             origin.strip()
@@ -80,6 +96,12 @@ class App:
         if scope["path"] == reference.PATH or scope["path"].startswith(reference.PATH + "/"):
             await reference.app(scope, receive, send)
             return
+        if scope["path"] == admin.PATH or scope["path"].startswith(admin.PATH + "/"):
+            await self._admin(scope, receive, send)
+            return
+        if self._agents is not None and scope["path"] == agents.PATH:
+            await self._agents(scope, receive, send)
+            return
         started = time.perf_counter()
         request = Request(scope, receive)
         operation: Operation | None = None
@@ -93,6 +115,37 @@ class App:
             self.under_way -= 1
         await self._send(request, reply, send)
         self.telemetry.request(request, operation, reply.status, time.perf_counter() - started)
+
+    def _open_to_agents(self) -> Web:
+        try:
+            from longlist.agents.web import Web
+        except ModuleNotFoundError as error:
+            raise SettingError(
+                f"LONGLIST_MCP needs an extra. Run: pip install '{agents.EXTRA}'"
+            ) from error
+        return Web(self)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many requests are under way as are handled at once."""
+        return self.under_way > self._most
+
+    async def refuse(self, request: Request, error: LonglistError, send: Send) -> None:
+        """Answer a request that is not admitted, in the envelope."""
+        await self._send(request, self._refusal(error), send)
+
+    async def _admin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._site is None:
+            # Imported at the first page: a server that only serves the API starts without it.
+            from longlist.admin.site import Site
+
+            self._site = Site(self.installation, self.gate)
+        self.under_way += 1
+        try:
+            overloaded = self.under_way > self._most
+            await self._site(scope, receive, send, overloaded=overloaded)
+        finally:
+            self.under_way -= 1
 
     async def _reply(self, request: Request) -> tuple[Operation | None, Reply]:
         operation: Operation | None = None
@@ -110,6 +163,8 @@ class App:
             return operation, await self.dispatcher.perform(request, operation, group, values)
         except LonglistError as error:
             return operation, self._refusal(error)
+        except GroupMoves:
+            return operation, self._refusal(Overloaded(MOVING_RETRY_S))
         except DatabaseAway as error:
             log.error("database away", trace_id=request.trace_id, reason=str(error))
             return operation, self._refusal(Overloaded())

@@ -11,24 +11,39 @@ from typing import Annotated, Any
 import typer
 
 from longlist.accounts import commands as accounts
+from longlist.admin import commands as admin
+from longlist.agents import commands as agents
 from longlist.console import Trouble, load_settings, show_json
 from longlist.db import DatabaseAway, SchemaMismatch
 from longlist.keys import commands as keys
 from longlist.prospecting import commands as prospecting
+from longlist.prospecting import source_commands as sources
+from longlist.remote import audience_commands as audiences
+from longlist.remote import job_commands as jobs
+from longlist.remote import profile_commands as profiles
+from longlist.remote import prospect_commands as prospects
+from longlist.remote.command import command
 from longlist.settings import SettingError
 
 app = typer.Typer(
     name="longlist",
     help="Self-hosted server for prospect audiences. Settings come from LONGLIST_* variables.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(admin.app, name="admin")
 app.add_typer(keys.app, name="keys")
+app.add_typer(sources.app, name="sources")
+app.add_typer(audiences.app, name="audiences")
+app.add_typer(prospects.app, name="prospects")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(profiles.app, name="profile")
 app.command("import")(prospecting.import_file)
+command(app)(profiles.whoami)
+app.command()(agents.mcp)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -133,14 +148,17 @@ def _reason(error: BaseException) -> str:
 
 
 def main() -> Any:
-    """Run a command. Exit code 0, 1 for what went wrong, 2 for a wrong command line."""
+    """Run a command. Exit code 0, 1 for what went wrong, 2 for a wrong command line.
+
+    The commands that talk to a server have more of them: see `remote/exits.py`.
+    """
     if "LONGLIST_SUPERVISED_WORKER" in os.environ:
         # Ctrl-C reaches the whole process group; the supervisor decides when its worker stops.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        app()
+        app(prog_name="longlist")
     except (Trouble, SettingError, SchemaMismatch, DatabaseAway) as error:
         sys.stderr.write(f"longlist: {_reason(error)}\n")
-        sys.exit(1)
+        sys.exit(error.exit_code if isinstance(error, Trouble) else 1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -23,7 +24,11 @@ T = TypeVar("T")
 
 
 class Trouble(Exception):
-    """A command cannot do its work; the text is one sentence for the operator. Exit code 1."""
+    """A command cannot do its work; the text tells the operator why and what to do."""
+
+    def __init__(self, text: str, exit_code: int = 1) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -46,7 +51,8 @@ def make_data_folder(settings: Settings) -> None:
     path = settings.data_path
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = path / f".probe.{os.getpid()}"
+        # By chance: in containers that share the folder every process may have the same number.
+        probe = path / f".probe.{secrets.token_hex(8)}"
         probe.touch(mode=0o600)
         probe.unlink()
     except OSError as error:
@@ -71,7 +77,10 @@ def need_database(settings: Settings) -> None:
 
 @asynccontextmanager
 async def opened(settings: Settings, session: str = "") -> AsyncIterator[Installation]:
-    """The open installation; `session` as in `startup.database`. Raises DatabaseAway, SchemaMismatch, SettingError and Trouble."""
+    """The open installation; `session` as in `startup.database`.
+
+    Raises DatabaseAway, SchemaMismatch, SettingError and Trouble.
+    """
     from longlist import startup
 
     async with AsyncExitStack() as stack:

@@ -240,15 +240,18 @@ class Conflict(LonglistError):
 
 
 class PreconditionFailed(LonglistError):
-    """412: If-Match does not match; the ETag header carries the current tag."""
+    """412: If-Match does not match; the ETag header carries the current tag, if there is one."""
 
     status = 412
     code = "PRECONDITION_FAILED"
     message = "The resource has changed since the version named in If-Match."
     details = "Read the resource again and decide on its current version."
 
-    def __init__(self, current_etag: str) -> None:
-        super().__init__(context={"currentEtag": current_etag}, headers={"ETag": current_etag})
+    def __init__(self, current_etag: str | None) -> None:
+        super().__init__(
+            context={"currentEtag": current_etag},
+            headers={} if current_etag is None else {"ETag": current_etag},
+        )
 
 
 class PayloadTooLarge(LonglistError):
@@ -344,6 +347,10 @@ class UpstreamError(LonglistError):
     code = "UPSTREAM_ERROR"
     message = "A people-search provider failed."
     details = "Try again later; if it goes on, check the source with longlist sources test."
+
+
+MOVING_RETRY_S: Final = 5
+"""An account group that is moved to another database takes no writes for seconds to minutes."""
 
 
 class Overloaded(LonglistError):

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from longlist.server import Running
     from longlist.server.reader import Limits
     from longlist.settings import Settings
+    from longlist.workers import Supervisor
 
 BACKLOG: Final = 2048
 _LAST_PORT: Final = 65_535
@@ -51,22 +52,42 @@ def serve(settings: Settings, *, api_only: bool) -> None:
     configure_logs(settings)
     make_data_folder(settings)
     # Before the database is touched: a key is shown once, so nothing may fail after it is made.
-    sockets = listen(settings.host, settings.port)
+    with _closing(listen(settings.host, settings.port)) as sockets, _metrics_sockets(settings) as m:
+        uvloop.run(_serve(settings, sockets, m, api_only))
+
+
+@contextmanager
+def _closing(sockets: list[socket.socket]) -> Iterator[list[socket.socket]]:
     try:
-        uvloop.run(_serve(settings, sockets, api_only))
+        yield sockets
     finally:
         for listening in sockets:
             listening.close()
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets on every address of the host. Raises Trouble."""
+def _metrics_sockets(
+    settings: Settings, after: int = 0
+) -> AbstractContextManager[list[socket.socket]]:
+    """Where the metrics are served, at the port set or `after` it; none where they are off.
+
+    Raises Trouble.
+    """
+    if not settings.metrics_port:
+        return _closing([])
+    return _closing(listen(settings.metrics_host, settings.metrics_port + after, "METRICS_"))
+
+
+def listen(host: str, port: int, of: str = "") -> list[socket.socket]:
+    """Listening sockets on every address of the host. Raises Trouble.
+
+    `of` stands before HOST and PORT in the names of the settings.
+    """
     if not 0 <= port <= _LAST_PORT:
-        raise Trouble(f"LONGLIST_PORT must be 0 to {_LAST_PORT}.")
+        raise Trouble(f"LONGLIST_{of}PORT must be 0 to {_LAST_PORT}.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise Trouble(f"The address {host} cannot be found. Check LONGLIST_HOST.") from error
+        raise Trouble(f"The address {host} cannot be found. Check LONGLIST_{of}HOST.") from error
     sockets: list[socket.socket] = []
     for family, _, _, _, address in dict.fromkeys(found):
         # With port 0 the system picks one; a second address takes the same.
@@ -84,43 +105,52 @@ def listen(host: str, port: int) -> list[socket.socket]:
                 continue  # such as ::1 of localhost where IPv6 is off
             for other in sockets:
                 other.close()
-            raise _cannot_listen(host, port, error) from error
+            raise _cannot_listen(host, port, error, of) from error
         sockets.append(made)
     if not sockets:
-        raise _cannot_listen(host, port, OSError(errno.EADDRNOTAVAIL, ""))
+        raise _cannot_listen(host, port, OSError(errno.EADDRNOTAVAIL, ""), of)
     return sockets
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> Trouble:
+def _cannot_listen(host: str, port: int, error: OSError, of: str) -> Trouble:
     if error.errno == errno.EADDRINUSE:
         return Trouble(
-            f"Port {port} of {host} is in use by another program. Stop it, or set LONGLIST_PORT"
-            " to a free port."
+            f"Port {port} of {host} is in use by another program. Stop it, or set"
+            f" LONGLIST_{of}PORT to a free port."
         )
     if error.errno == errno.EADDRNOTAVAIL:
-        return Trouble(f"The address {host} is not one of this machine. Check LONGLIST_HOST.")
+        return Trouble(f"The address {host} is not one of this machine. Check LONGLIST_{of}HOST.")
     if error.errno == errno.EACCES:
-        return Trouble(f"Port {port} is for root alone. Set LONGLIST_PORT to 1024 or above.")
+        return Trouble(f"Port {port} is for root alone. Set LONGLIST_{of}PORT to 1024 or above.")
     return Trouble(f"The server cannot listen on {host}:{port}: {error.strerror}.")
 
 
-async def _serve(settings: Settings, sockets: Sequence[socket.socket], api_only: bool) -> None:
+async def _serve(
+    settings: Settings,
+    sockets: Sequence[socket.socket],
+    metrics: Sequence[socket.socket],
+    api_only: bool,
+) -> None:
     from longlist.workers import Supervisor
 
     async with _ready(settings) as installation:
         made = await _first_group(installation)
+        link = None if made is None else await _first_link(installation)
         groups = await _count_groups(installation)
         supervisor = None if api_only else Supervisor(installation.db)
         tasks: list[asyncio.Task[None]] = []
 
         def started(running: Running) -> None:
             _take_signals(installation)
-            _greet(settings, running, made, groups)
+            _greet(settings, running, made, groups, link)
             if supervisor is not None:
                 tasks.append(asyncio.create_task(supervisor.start()))
 
         try:
-            await run_api(installation, sockets, shared_limits=api_only, on_started=started)
+            await run_api(
+                installation, sockets, shared_limits=api_only, on_started=started,
+                metrics=metrics, supervisor=supervisor,
+            )  # fmt: skip
         finally:
             if supervisor is not None:
                 await supervisor.stop()
@@ -162,6 +192,15 @@ async def _first_group(installation: Installation) -> tuple[bytes, str] | None:
     return made
 
 
+async def _first_link(installation: Installation) -> str:
+    """The token that lets whoever started the server make the first user of the admin pages."""
+    from longlist.admin import store as admins
+    from longlist.context import Context
+
+    token: str = await Context(installation, b"").write(admins.create_link)
+    return token
+
+
 async def _count_groups(installation: Installation) -> list[str]:
     from longlist.accounts import store as accounts
     from longlist.context import Context
@@ -176,9 +215,14 @@ async def run_api(
     *,
     shared_limits: bool,
     on_started: Callable[[Running], None],
+    metrics: Sequence[socket.socket] = (),
+    supervisor: Supervisor | None = None,
 ) -> None:
-    """Serve the application and keep the installation in order until the server stops."""
-    from longlist import server
+    """Serve the application and keep the installation in order until the server stops.
+
+    `metrics`: the sockets that they are served on; they count the starts of `supervisor`.
+    """
+    from longlist import server, tracing
     from longlist.app import App
     from longlist.limits import DatabaseLimiter, MemoryLimiter
     from longlist.maintenance import Maintenance
@@ -188,8 +232,15 @@ async def run_api(
     app = App(installation, DatabaseLimiter(installation.db) if shared else MemoryLimiter())
     maintenance = Maintenance(installation, app.gate.keys)
     task = asyncio.create_task(maintenance.run(), name="maintenance")
+    starts = None if supervisor is None else lambda: supervisor.starts
     try:
-        await server.serve(app, sockets=sockets, limits=limits_of(settings), on_started=on_started)
+        async with (
+            tracing.of_process("api") as traces,
+            _exposing(metrics, installation, app=app, worker_starts=starts),
+        ):
+            entry: Any = app if traces is None else traces.of_requests(app)
+            limits = limits_of(settings)
+            await server.serve(entry, sockets=sockets, limits=limits, on_started=on_started)
     except server.StartFailed as error:
         raise Trouble(str(error)) from error
     finally:
@@ -197,6 +248,22 @@ async def run_api(
         with suppress(asyncio.CancelledError):
             await task
         await maintenance.stop()
+
+
+@asynccontextmanager
+async def _exposing(
+    sockets: Sequence[socket.socket], installation: Installation, **parts: Any
+) -> AsyncIterator[None]:
+    """Serve the metrics on the sockets, if there are any; `parts` as `Metrics` takes them."""
+    if not sockets:
+        yield
+        return
+    # Imported where metrics are wanted: the library takes a fifth of a second to load.
+    from longlist.metrics import Metrics
+    from longlist.metrics_listener import listening
+
+    async with listening(sockets, Metrics(installation, **parts).render):
+        yield
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -226,17 +293,27 @@ def _take_signals(installation: Installation) -> None:
 
 def url_of(running: Running) -> str:
     """Where a client on this machine reaches the server."""
-    host, port = running.addresses[0]
+    return _url(*running.addresses[0])
+
+
+def _url(host: str, port: int) -> str:
     shown = f"[{host}]" if ":" in host else host
     return f"http://{_ANY_ADDRESS.get(host, shown)}:{port}"
 
 
 def _greet(
-    settings: Settings, running: Running, made: tuple[bytes, str] | None, groups: Sequence[str]
+    settings: Settings,
+    running: Running,
+    made: tuple[bytes, str] | None,
+    groups: Sequence[str],
+    link: str | None,
 ) -> None:
     url = url_of(running)
     kept_in = "PostgreSQL" if settings.uses_postgres else f"SQLite in {settings.data_path}"
     lines = [f"Longlist listens on {url} ({kept_in})."]
+    if settings.metrics_port:
+        metrics_url = _url(settings.metrics_host, settings.metrics_port)
+        lines.append(f"Metrics are at {metrics_url}/metrics.")
     if made is not None:
         group, key = made[0].hex(), made[1]
         lines += [
@@ -247,6 +324,8 @@ def _greet(
             f"  key            {key}",
             "The key is shown this once. Try it:",
             f"  curl -H 'Authorization: Bearer {key}' {url}/v1/accounts/{group}/audiences",
+            "Or make yourself a user of the pages; the link works once, within 24 hours:",
+            f"  {url}/admin/setup/{link}",
             "",
         ]
     else:
@@ -263,30 +342,56 @@ def work(settings: Settings) -> None:
     from longlist.telemetry import configure_logs
 
     configure_logs(settings)
-    uvloop.run(_work(settings))
+    with _worker_metrics(settings) as metrics:
+        uvloop.run(_work(settings, metrics))
 
 
-async def _work(settings: Settings) -> None:
-    from longlist import jobs, workers
-    from longlist.prospecting.runner import KIND, ProspectingRunner
+@contextmanager
+def _worker_metrics(settings: Settings) -> Iterator[list[socket.socket]]:
+    """The sockets for a worker's metrics: at the next port where `serve` has the one that is set.
+
+    The worker of a server works on without them: jobs matter more, and Prometheus sees it is gone.
+    """
+    from longlist.telemetry import log
+    from longlist.workers import SUPERVISED
+
+    if SUPERVISED not in os.environ:
+        with _metrics_sockets(settings) as sockets:
+            yield sockets
+        return
+    try:
+        opened_sockets = _metrics_sockets(settings, after=1)
+    except Trouble as trouble:
+        log.warning("no metrics of this worker", reason=str(trouble))
+        opened_sockets = _closing([])
+    with opened_sockets as sockets:
+        yield sockets
+
+
+async def _work(settings: Settings, metrics: Sequence[socket.socket]) -> None:
+    from longlist import jobs, jobs_database, tracing, workers
+    from longlist.prospecting.runner import KIND, ProspectingRunner, described
 
     worker_id = workers.own_id()
     async with opened(settings, worker_id) as installation:
         db = installation.db
         target = (
-            jobs.postgres_target(db.url, worker_id)
+            jobs_database.postgres_target(db.url, worker_id)
             if settings.uses_postgres
-            else jobs.embedded_target(settings.jobs_sqlite_path)
+            else jobs_database.embedded_target(settings.jobs_sqlite_path)
         )
-        engine = jobs.Engine(
-            db,
-            target,
-            worker_id,
-            {KIND: ProspectingRunner(installation)},
-            slots=settings.worker_jobs,
-            one_writer=db.one_writer,
-        )
-        await workers.run_until_stopped(engine)
+        runner = ProspectingRunner(installation)
+        async with tracing.of_process("worker") as traces:
+            engine = jobs.Engine(
+                db,
+                target,
+                worker_id,
+                {KIND: runner if traces is None else traces.of_pages(KIND, runner, described)},
+                slots=settings.worker_jobs,
+                one_writer=db.one_writer,
+            )
+            async with _exposing(metrics, installation, engine=engine, runner=runner):
+                await workers.run_until_stopped(engine)
 
 
 class LocalServer(msgspec.Struct):
@@ -303,14 +408,14 @@ def local_server(settings: Settings) -> Iterator[str]:
     from longlist.telemetry import configure_logs
     from longlist.workers import Supervisor
 
-    quiet = msgspec.structs.replace(settings, log_level="error")
+    quiet = msgspec.structs.replace(settings, log_level="error", metrics_port=0)
     configure_logs(quiet)
     sockets = listen("127.0.0.1", 0)
     local, ready = LocalServer(), threading.Event()
 
     async def main() -> None:
         async with opened(quiet) as installation:
-            environ = {**os.environ, "LONGLIST_LOG_LEVEL": "error"}
+            environ = {**os.environ, "LONGLIST_LOG_LEVEL": "error", "LONGLIST_METRICS_PORT": "0"}
             supervisor = Supervisor(installation.db, environ=environ)
 
             def started(running: Running) -> None:

@@ -82,6 +82,22 @@ account_groups = _table(
     _int("created_at"),
 )
 
+# One row in each of the two databases while a group goes from one to the other; `other` names the
+# other one. `parcel` holds the rows that make a group reachable, from when the one has let go of
+# them until the other has them.
+account_group_moves = _table(
+    "account_group_moves",
+    _id("account_group_id"),
+    _id("id"),
+    _text("state"),
+    _text("other"),
+    _bytes("parcel", null=True),
+    _int("event_shift", 0),
+    _int("generation_shift", 0),
+    _int("created_at"),
+    PrimaryKeyConstraint("account_group_id"),
+)
+
 api_keys = _table(
     "api_keys",
     Column("id", LargeBinary(12), primary_key=True),
@@ -289,6 +305,104 @@ prospecting_quotas = _table(
     _int("used", 0),
     PrimaryKeyConstraint("account_group_id", "source_kind"),
     clustered=True,
+)
+
+sources = _table(
+    "sources",
+    _id("account_group_id"),
+    _id("id"),
+    _text("name"),
+    _text("provider"),
+    _text("settings"),
+    _bytes("token", null=True),
+    _int("created_at"),
+    _int("updated_at"),
+    PrimaryKeyConstraint("account_group_id", "id"),
+    UniqueConstraint("account_group_id", "name"),
+)
+
+monitors = _table(
+    "monitors",
+    _id("account_group_id"),
+    _id("audience_id"),
+    _text("source"),
+    _int("interval_minutes"),
+    _int("enabled", 1),
+    _int("next_run_at", null=True),
+    _id("last_job_id", null=True),
+    _int("version", 1),
+    _int("created_at"),
+    _int("updated_at"),
+    PrimaryKeyConstraint("account_group_id", "audience_id"),
+    ForeignKeyConstraint(
+        ["account_group_id", "audience_id"], ["audiences.account_group_id", "audiences.id"]
+    ),
+    Index(None, "next_run_at"),
+    clustered=True,
+)
+
+# The words of these people are in `directory_words`, an index of the engine's own kind (migration
+# 0004): a virtual table of SQLite, a table with a tsvector on PostgreSQL.
+directory_people = _table(
+    "directory_people",
+    _id("account_group_id"),
+    _int("number"),
+    _text("person"),
+    PrimaryKeyConstraint("account_group_id", "number"),
+    clustered=True,
+)
+
+directory_generations = _table(
+    "directory_generations",
+    _id("account_group_id"),
+    _id("source_id"),
+    _int("number"),
+    _text("state"),
+    _int("people", 0),
+    _int("created_at"),
+    PrimaryKeyConstraint("account_group_id", "source_id", "number"),
+    Index(
+        "uq_directory_generations_live",
+        "account_group_id",
+        "source_id",
+        unique=True,
+        sqlite_where=text("state = 'live'"),
+        postgresql_where=text("state = 'live'"),
+    ),
+)
+
+admin_users = _table(
+    "admin_users",
+    Column("id", LargeBinary(12), primary_key=True),
+    _text("name"),
+    _text("name_folded"),
+    _text("password"),
+    _int("created_at"),
+    _int("signed_in_at", null=True),
+    UniqueConstraint("name_folded"),
+)
+
+admin_sessions = _table(
+    "admin_sessions",
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("user_id", LargeBinary(12), ForeignKey("admin_users.id"), nullable=False),
+    _int("created_at"),
+    _int("seen_at"),
+    Index(None, "user_id"),
+)
+
+admin_links = _table(
+    "admin_links",
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("user_id", LargeBinary(12), ForeignKey("admin_users.id"), nullable=True),
+    _int("created_at"),
+)
+
+admin_attempts = _table(
+    "admin_attempts",
+    Column("subject", LargeBinary(32), primary_key=True),
+    _int("count"),
+    _int("since"),
 )
 
 workers = _table(

@@ -28,7 +28,13 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "mapping": {"E-mail": "email"},
         "audienceName": "Imported",
     },
-    "putMonitor": {"enabled": True},
+    "putMonitor": {
+        "source": {
+            "type": "linkedin_search",
+            "searchUrl": "https://www.linkedin.com/search/results/people/?keywords=cto",
+        },
+        "intervalMinutes": 60,
+    },
 }
 """By operation id; a walk fails on an operation with a body that is not here."""
 

@@ -218,7 +218,7 @@ def _check_context(answer: Answer, error: dict[str, Any]) -> None:
     else:
         assert "retry-after" not in answer.headers
     if code == "PRECONDITION_FAILED":
-        assert answer.etag == context["currentEtag"]
+        assert answer.headers.get("etag") == context["currentEtag"]
     if answer.status == 401:
         assert answer.headers["www-authenticate"] == 'Bearer realm="longlist"'
     if answer.status == 405:

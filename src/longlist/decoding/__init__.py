@@ -78,6 +78,7 @@ __all__ = [
     "VisibleAscii",
     "compile",
     "compile_query",
+    "members",
     "path_id",
     "path_text",
 ]
@@ -90,17 +91,24 @@ class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
     `__not_settable__` maps members that exist but cannot be set here to advice that completes
     "Remove it from the body and ..." (`""` for none). `__exactly_one__` lists groups of members,
-    each of which must hold exactly one that is there and not null. Both use JSON names.
+    each of which must hold exactly one that is there and not null. `__without__` names members of
+    a base that this type does not take. All three use JSON names.
     """
 
     __null_is_missing__: ClassVar[bool] = False
     __at_least_one__: ClassVar[bool] = False
     __not_settable__: ClassVar[Mapping[str, str]] = {}
     __exactly_one__: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    __without__: ClassVar[frozenset[str]] = frozenset()
 
     def check(self) -> Iterable[Issue]:
         """Issues of rules that span members; called once every member is sound by itself."""
         return ()
+
+
+def members(kind: type[Body]) -> tuple[FieldInfo, ...]:
+    """The members that a body of this type takes."""
+    return tuple(info for info in fields(kind) if info.encode_name not in kind.__without__)
 
 
 class CreateBody(Body):
@@ -204,7 +212,7 @@ def _field_reader(field: FieldInfo, null_is_missing: bool) -> Reader:
 
 
 def _struct_reader(kind: type[Body]) -> Reader:
-    infos = fields(kind)
+    infos = members(kind)
     readers = {
         info.encode_name: (info.name, _field_reader(info, kind.__null_is_missing__))
         for info in infos
@@ -252,7 +260,7 @@ def _missing(kind: type[Body], raw: dict[str, Any], required: tuple[str, ...]) -
         if member not in raw:
             yield Problem(member, "required", f"{member} is required.")
     if kind.__at_least_one__ and not (raw or required):
-        listed = ", ".join(info.encode_name for info in fields(kind))
+        listed = ", ".join(info.encode_name for info in members(kind))
         yield Problem(
             "", "at_least_one", f"At least one of {listed} is required.", f"Send one of {listed}."
         )

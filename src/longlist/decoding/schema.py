@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 from msgspec.structs import FieldInfo, fields
 
-from longlist.decoding import Body, Query
+from longlist.decoding import Body, Query, members
 from longlist.decoding.rules import JsonSchema, Option, Shape, is_struct, shape_of, tag_of
 
 _REF = "#/components/schemas/"
@@ -61,7 +61,7 @@ def _structs(hint: Any) -> Iterator[Any]:
     for option in shape_of(hint).options:
         if is_struct(option.kind):
             yield option.kind
-            for info in fields(option.kind):
+            for info in members(option.kind):
                 yield from _structs(info.type)
         elif option.rule is None:
             yield from _structs(get_args(option.kind)[-1])
@@ -130,7 +130,7 @@ def _object_schema(kind: type[Body]) -> JsonSchema:
     if tag is not None:
         properties[tag[0]] = {"type": "string", "const": tag[1]}
         required.append(tag[0])
-    for info in fields(kind):
+    for info in members(kind):
         allow_null = kind.__null_is_missing__ and not info.required
         schema = _value_schema(info.type, allow_null=allow_null)
         properties[info.encode_name] = _with_default(schema, info)

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
-from longlist.context import Context
+from longlist.context import AT_HOME, Context
 from longlist.db.events import INSERT
 from longlist.ids import new_id
 
 _encode: Final = msgspec.json.Encoder().encode
+_AFTER_ALL: Final = 2**63 - 1
 
 
 async def record(ctx: Context, type_: str, resource_id: bytes, data: Any) -> None:
@@ -23,7 +24,32 @@ async def record(ctx: Context, type_: str, resource_id: bytes, data: Any) -> Non
     )
 
 
+class Recorded(msgspec.Struct, frozen=True):
+    """An event as it is kept; `data` is JSON, `created_at` milliseconds since 1970."""
+
+    sequence: int
+    type: str
+    created_at: int
+    resource_id: bytes
+    data: str
+
+
+async def list_latest(ctx: Context, *, before: int | None, limit: int) -> list[Recorded]:
+    """Up to `limit` events of the group, newest first, with a sequence below `before`.
+
+    For people who look back. Who follows the feed and must miss nothing reads it forwards.
+    """
+    rows = await ctx.tx.all(
+        "SELECT sequence, type, created_at, resource_id, data FROM events"
+        " WHERE account_group_id = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3",
+        ctx.group,
+        _AFTER_ALL if before is None else before,
+        limit,
+    )
+    return [Recorded(*row) for row in rows]
+
+
 async def forget_expired_everywhere(ctx: Context) -> int:
     """Delete events older than the setting keeps them; how many."""
     oldest = ctx.now - ctx.settings.event_keep_days * 86_400_000
-    return await ctx.tx.run("DELETE FROM events WHERE created_at < $1", oldest)
+    return await ctx.tx.run(f"DELETE FROM events WHERE created_at < $1 AND {AT_HOME}", oldest)

@@ -15,6 +15,7 @@ from typing import Any, Final, get_args, get_origin
 from msgspec import NODEFAULT
 from msgspec import inspect as kinds
 
+from longlist.decoding import Body
 from longlist.decoding.rules import HexId, Timestamp, VisibleAscii
 
 Schema = dict[str, Any]
@@ -58,6 +59,9 @@ class AnswerSchemas:
 
     def _kind(self, kind: kinds.Type, name: str) -> Schema:
         match kind:
+            case kinds.StructType(cls=cls) if issubclass(get_origin(cls) or cls, Body):
+                # Shown back as it was sent: its schema is among those of the requests.
+                return {"$ref": REF + cls.__name__}
             case kinds.StructType():
                 return {"$ref": REF + self._struct(kind)}
             case kinds.UnionType():

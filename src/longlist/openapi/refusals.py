@@ -24,6 +24,7 @@ from longlist.preconditions import etag
 from longlist.prospecting import mapping
 from longlist.prospecting import store as prospecting
 from longlist.prospecting.dry_run import MAX_ROWS
+from longlist.prospecting.monitors import type_mismatch
 from longlist.settings import Settings
 
 AUDIENCE_ID: Final = "66a1f3b9d4e5f60718293a50"
@@ -174,15 +175,6 @@ def _no_dry_run() -> LonglistError:
     )
 
 
-def _audience_mismatch() -> LonglistError:
-    return Unprocessable(
-        "Only an audience of type monitoring can have a monitor.",
-        "Create an audience with the type monitoring and set the monitor there.",
-        code="AUDIENCE_TYPE_MISMATCH",
-        context={"audienceType": "on_demand"},
-    )
-
-
 def _ended() -> LonglistError:
     return Unprocessable(
         "The job has already ended.",
@@ -193,7 +185,7 @@ def _ended() -> LonglistError:
 
 _UNPROCESSABLE: Final[dict[str, Callable[[], LonglistError]]] = {
     "AUDIENCE_NAME_TAKEN": _name_taken,
-    "AUDIENCE_TYPE_MISMATCH": _audience_mismatch,
+    "AUDIENCE_TYPE_MISMATCH": lambda: type_mismatch("on_demand"),
     "DRY_RUN_UNAVAILABLE": _no_dry_run,
     "FOLDER_TYPE_MISMATCH": _folder_mismatch,
     "MAPPING_INVALID": _mapping_invalid,

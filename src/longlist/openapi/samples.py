@@ -28,8 +28,11 @@ from longlist.pages import Page
 from longlist.prospecting import mapping
 from longlist.prospecting.dry_run import DryRun
 from longlist.prospecting.file_routes import FileUpload
+from longlist.prospecting.monitor_routes import Monitor
+from longlist.prospecting.monitors import MonitoredLinkedinSearch
 from longlist.prospecting.quota_store import Quota
 from longlist.prospecting.routes import CancelledJob, JobDetails, Stage, Stages, StartedJob
+from longlist.prospecting.source_routes import SalesNavigatorList, SalesNavigatorSource
 from longlist.prospecting.store import ShownJob, ShownRow
 from longlist.prospects import export
 from longlist.prospects.intake import Counts
@@ -44,6 +47,7 @@ _PROSPECT_ID: Final = "66a1f5c1d4e5f60718293a70"
 _PROVIDER_ID: Final = "ACwAAAExample7Qk2uY"
 _FILE_ID: Final = "66a1f6d0d4e5f60718293a80"
 _SUPPRESSION_ID: Final = "66a1f7b4d4e5f60718293a90"
+_SEARCH_URL: Final = "https://www.linkedin.com/search/results/people/?keywords=fintech%20cto"
 _KEY_ID: Final = "66a1f0d3d4e5f60718293a4c"
 
 PARAMETERS: Final = {
@@ -90,6 +94,10 @@ REQUESTS: Final[dict[str, dict[str, Any]]] = {
         "mapping": {"Email": "email", "Company": "company.name"},
         "audienceName": "Trade fair 2026",
         "maxResults": 20000,
+    },
+    "putMonitor": {
+        "source": {"type": "linkedin_search", "searchUrl": _SEARCH_URL, "maxResults": 200},
+        "intervalMinutes": 1440,
     },
 }
 
@@ -182,6 +190,16 @@ _JOB: Final = ShownJob(
     progress=0.25,
     started_at="2026-03-04T05:20:00.300Z",
     finished_at=None,
+)
+_MONITOR: Final = Monitor(
+    audience_id=AUDIENCE_ID,
+    source=MonitoredLinkedinSearch(search_url=_SEARCH_URL, max_results=200),
+    interval_minutes=1440,
+    enabled=True,
+    next_run_at="2026-03-05T05:20:00.000Z",
+    last_job_id=JOB_ID,
+    created_at="2026-03-04T05:19:58.310Z",
+    updated_at="2026-03-04T05:19:58.310Z",
 )
 _FILE_COLUMNS: Final = ["Email", "Company"]
 _FILE_ROWS: Final[list[dict[str, str | None]]] = [
@@ -291,6 +309,9 @@ def _prospecting() -> dict[str, Any]:
         ),
         "cancelProspectingJob": CancelledJob(JOB_ID),
         "listProspectingJobRows": Page(rows),
+        "getMonitor": _MONITOR,
+        "putMonitor": msgspec.structs.replace(_MONITOR, last_job_id=None),
+        "deleteMonitor": Deleted(),
         "getProspectingQuota": Quota(
             "LINKEDIN_CLASSIC",
             "linkedinClassicSearch",
@@ -299,6 +320,12 @@ def _prospecting() -> dict[str, Any]:
             remaining=680,
             reset_at="2026-03-05T00:00:00.000Z",
             exhausted=False,
+        ),
+        "listSavedSearches": SalesNavigatorList(
+            [SalesNavigatorSource("1963248801", "CTOs at payment companies, Benelux")]
+        ),
+        "listLeadLists": SalesNavigatorList(
+            [SalesNavigatorSource("7046215568316014592", "Trade fair 2026")]
         ),
     }
 
