@@ -41,7 +41,9 @@ def migrate(db: Database) -> None:
     """Bring the schema to HEAD. The database is not to be open by this process's engine."""
     from alembic import command
 
-    command.upgrade(_config(db.url), "head")
+    config = _config(db.url)
+    config.attributes["is_empty"] = current(db) is None
+    command.upgrade(config, "head")
 
 
 def current(db: Database) -> str | None:

@@ -9,7 +9,11 @@ LOCK_TIMEOUT_MS = 5000
 
 
 def run() -> None:
-    """Apply the revisions in one transaction each."""
+    """Apply the revisions in one transaction each; to an empty database all of them in one.
+
+    So a server that starts meanwhile finds nothing or everything, and never a schema that looks as
+    if it had been left behind.
+    """
     engine = create_engine(context.config.attributes["url"], poolclass=pool.NullPool)
     sqlite = engine.dialect.name == "sqlite"
     if sqlite:
@@ -35,7 +39,7 @@ def run() -> None:
             connection=connection,
             target_metadata=METADATA,
             render_as_batch=True,
-            transaction_per_migration=True,
+            transaction_per_migration=not context.config.attributes.get("is_empty", False),
             transactional_ddl=True,
         )
         with context.begin_transaction():
