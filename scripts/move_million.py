@@ -136,7 +136,7 @@ def moved(source: Settings, target: Settings, group: bytes, limit_s: float) -> s
     environ |= {"LONGLIST_DATA": source.data, "LONGLIST_DATABASE_URL": source.database_url}
     environ["LONGLIST_SECRET"] = source.secret
     to = ["--to", target.database_url] if target.database_url else []
-    began = time.monotonic()
+    began, own = time.monotonic(), 0
     with tempfile.TemporaryFile("w+") as told:
         process = subprocess.Popen(
             [sys.executable, "-m", "longlist", "accounts", "move", group.hex(), *to,
@@ -147,6 +147,7 @@ def moved(source: Settings, target: Settings, group: bytes, limit_s: float) -> s
             pid, status, used = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 break
+            own = max(own, _own_kibibytes(process.pid))
             if time.monotonic() - began > limit_s:
                 process.kill()
                 raise AssertionError(f"not moved after {limit_s:.0f} s")
@@ -156,7 +157,16 @@ def moved(source: Settings, target: Settings, group: bytes, limit_s: float) -> s
         text = told.read()
     assert process.returncode == 0, text
     seconds = time.monotonic() - began
-    return f"{text}in {seconds:.1f} s, at most {used.ru_maxrss / 1024:.0f} MiB of memory"
+    return (
+        f"{text}in {seconds:.1f} s, at most {used.ru_maxrss / 1024:.0f} MiB of memory"
+        f" ({own / 1024:.0f} without files)"
+    )
+
+
+def _own_kibibytes(pid: int) -> int:
+    """The memory of a process that is no file's; 0 once it has ended."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next((int(li.split()[1]) for li in status.splitlines() if "RssAnon" in li), 0)
 
 
 def _make(place: Place, rows: int) -> tuple[Group, bytes]:

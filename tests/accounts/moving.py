@@ -72,15 +72,15 @@ def move(
     return asyncio.run(run())
 
 
-def undo(pair: Pair, group: bytes) -> str:
-    """Take a move back as the command does."""
+def undo(pair: Pair, group: bytes, *, reached: bool = True) -> str:
+    """Take a move back as the command does, with the target or without."""
 
     async def run() -> str:
         async with (
             startup.installation(pair.source.settings) as here,
             startup.installation(pair.target.settings) as there,
         ):
-            return await take_back(Side(here, group), Side(there, group))
+            return await take_back(Side(here, group), Side(there, group) if reached else None)
 
     return asyncio.run(run())
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,66 @@ def test_taken_back(way: Pair, api: Tenant, part: str) -> None:
     assert nothing(rows_of(way.target, api.group))
     assert markers(way.target, api.group) == []
     assert_at_home(way, api, before)
-    assert "Nothing was changed" in undo(way, api.group)
+    assert "nothing was changed" in undo(way, api.group)
+
+
+def test_taken_back_without_the_target(way: Pair, api: Tenant) -> None:
+    before = rows_of(way.source, api.group)
+    with pytest.raises(Killed):
+        move(way, api.group, step=killed_at("compare"))
+    assert "as before" in undo(way, api.group, reached=False)
+    assert_at_home(way, api, before)
+    # Once the group may be there, the target has to be asked.
+    with pytest.raises(Killed):
+        move(way, api.group, step=killed_at("arrive"))
+    with pytest.raises(Trouble, match="has to be reached"):
+        undo(way, api.group, reached=False)
+    move(way, api.group)
+    assert reachable(way, api) == ["target"]
+
+
+def test_killed_while_it_lets_go(way: Pair, api: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a failure, or of an undo: the next run lets go first, and then begins anew."""
+    for again in (move, undo):
+        before = rows_of(way.source, api.group)
+        with monkeypatch.context() as patch:
+            patch.setattr(course.Side, "release", _killed)
+            with pytest.raises(Killed):
+                move(way, api.group, step=_failing)
+        assert markers(way.source, api.group) == ["releasing"]
+        again(way, api.group)
+        if again is move:
+            assert_moved(way, api, before)
+            move(way.back(), api.group)
+            continue
+        assert_at_home(way, api, before)
+
+
+async def _killed(_self: Any, _move_id: bytes) -> None:
+    raise Killed
+
+
+def _failing(part: str) -> None:
+    if part == "compare":
+        raise DatabaseAway("The target is gone.")
+
+
+def test_who_lost_the_race_clears_nothing_away(way: Pair, api: Tenant) -> None:
+    """A process that has looked before the group arrived, and goes on after it."""
+    late: list[Any] = []
+
+    def step(part: str) -> None:
+        if part == "begin" and not late:
+            late.append(part)
+            with ThreadPoolExecutor(1) as other:
+                other.submit(undo, way, api.group).result()
+                late.append(other.submit(move, way, api.group).result())
+
+    with pytest.raises(Trouble, match="Another process"):
+        move(way, api.group, step=step)
+    assert late[1].state == "moved"
+    assert reachable(way, api) == ["target"]
+    assert len(rows_of(way.target, api.group)["prospects"]) == late[1].tables[10].rows > 0
 
 
 def test_what_has_arrived_is_not_taken_back(way: Pair, api: Tenant) -> None:

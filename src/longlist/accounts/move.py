@@ -128,14 +128,16 @@ class Side:
         Raises MarkerGone.
         """
 
-        async def some(ctx: Context, table: Moved) -> bool:
+        async def some(ctx: Context, table: Moved, after: Row | None) -> Row | None:
             await store.hold_marker(ctx, move_id, state)
             await self.held(move_id).lift(ctx.tx, deleting=True)
-            return await store.delete_some(ctx, table, self.at_once)
+            return await store.delete_some(ctx, table, after, self.at_once)
 
         for table in reversed(TABLES):
-            while await self.write(some, table):
+            last = await self.write(some, table, None)
+            while last is not None:
                 step(f"deleting {table.name}")
+                last = await self.write(some, table, last)
 
 
 class Move:
@@ -326,7 +328,7 @@ class Move:
                     count += at
                     self._step(f"copying {table.name}")
         if count:
-            self._tell(f"copied {count:,} rows of {table.name} in {time.monotonic() - began:.1f} s")
+            self._tell(f"copied {table.name}: {count:,} in {time.monotonic() - began:.1f} s")
 
     async def compare(self, shifts: Shifts) -> None:
         """Hold every row, file and export against its copy, and note it in the report."""

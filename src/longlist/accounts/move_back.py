@@ -11,7 +11,7 @@ from longlist.context import Context
 
 
 async def take_back(source: Side, target: Side | None) -> str:
-    """Undo a move; a sentence about what was done. Raises Trouble and DatabaseAway.
+    """Undo a move; how the group stands then. Raises Trouble and DatabaseAway.
 
     `target` is None where it cannot be reached: enough while the rows that make the group reachable
     have not left.
@@ -25,7 +25,7 @@ async def take_back(source: Side, target: Side | None) -> str:
 async def _take_back(source: Side, target: Side | None) -> str:
     marker = await source.marker()
     if marker is None:
-        return "This account group is not on its way. Nothing was changed."
+        return "not on its way, nothing was changed"
     if marker.state in ("arrived", "kept"):
         raise Trouble(f"The account group has arrived in {marker.other}. Move it from there.")
     if marker.state == "left" and target is None:
@@ -35,7 +35,7 @@ async def _take_back(source: Side, target: Side | None) -> str:
             await _give_up(target, marker)
         await source.write(_restore, source, marker)
     await source.release(marker.id)
-    return f"The account group is served in {source.name} as before."
+    return "taken back, served as before"
 
 
 async def _give_up(target: Side, marker: Marker) -> None:

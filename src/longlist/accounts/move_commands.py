@@ -68,9 +68,8 @@ async def _undo(settings: Settings, target: Settings, group: bytes) -> Report:
             there = Side(installation, group)
         except DatabaseAway as error:
             _tell(f"the target cannot be reached: {error}")
-        _tell(await take_back(here, there))
-        name = "" if there is None else there.name
-        return Report(group.hex(), here.name, name, state="taken back")
+        name = move_target.name_of(startup.database(target))
+        return Report(group.hex(), here.name, name, state=await take_back(here, there))
 
 
 def show(report: Report) -> None:

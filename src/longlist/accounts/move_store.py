@@ -249,8 +249,8 @@ def stream(
     keys = [_key(ctx, table, key) for key in table.keys]
     past, args = "", [ctx.group]
     if after is not None:
-        marks = ", ".join(f"${at}" for at in range(2, len(keys) + 2))
-        past = f" AND ({', '.join(keys)}) {'<' if table.backwards else '>'} ({marks})"
+        sign = "<" if table.backwards else ">"
+        past = f" AND ({', '.join(keys)}) {sign} ({_marks(2, len(keys))})"
         args += [
             value - table.shift(key, shifts) if table.shift(key, shifts) else value
             for key, value in zip(table.keys, after, strict=True)
@@ -326,37 +326,45 @@ async def insert(ctx: Context, table: Moved, rows: Sequence[Row]) -> None:
     )
 
 
-async def delete_some(ctx: Context, table: Moved, most: int) -> bool:
-    """Delete up to `most` of the group's rows; False when there are none left."""
-    keys = ", ".join(_key(ctx, table, key) for key in table.keys)
+async def delete_some(ctx: Context, table: Moved, after: Row | None, most: int) -> Row | None:
+    """Delete up to `most` of the group's rows after a row's keys, or from the first row on.
+
+    The keys of the last one; None when there are none left. A caller who goes on from them is not
+    slowed down by what the engine still keeps of the rows before.
+    """
+    keys, args = [_key(ctx, table, key) for key in table.keys], [*(after or ())]
+    names, where = ", ".join(keys), f"{GROUP} = $1"
+    if after is not None:
+        where += f" AND ({names}) > ({_marks(2, len(keys))})"
     last = await ctx.tx.one(
-        f"SELECT {', '.join(table.keys)} FROM {table.name} WHERE {GROUP} = $1"
-        f" ORDER BY {keys} LIMIT 1 OFFSET {most - 1}",
+        f"SELECT {', '.join(table.keys)} FROM {table.name} WHERE {where}"
+        f" ORDER BY {names} LIMIT 1 OFFSET {most - 1}",
         ctx.group,
+        *args,
     )
-    upto, args = "", []
     if last is not None:
-        marks = ", ".join(f"${at}" for at in range(2, len(table.keys) + 2))
-        upto, args = f" AND ({keys}) <= ({marks})", list(last)
+        where += f" AND ({names}) <= ({_marks(len(args) + 2, len(keys))})"
+        args += last
     if table.name == PEOPLE:
-        await _delete_words(ctx, args)
-    await ctx.tx.run(f"DELETE FROM {table.name} WHERE {GROUP} = $1{upto}", ctx.group, *args)
-    return last is not None
+        await _delete_words(ctx, after, last)
+    await ctx.tx.run(f"DELETE FROM {table.name} WHERE {where}", ctx.group, *args)
+    return last
 
 
-async def _delete_words(ctx: Context, upto: list[Any]) -> None:
-    """Delete the words of the people up to a number, or of all: by their numbers, since the
-    embedded engine's index knows no groups."""
-    numbers = await ctx.tx.one(
-        f"SELECT MIN(number), MAX(number) FROM {PEOPLE} WHERE {GROUP} = $1", ctx.group
-    )
-    assert numbers is not None
-    if numbers[0] is not None:
+def _marks(first: int, count: int) -> str:
+    return ", ".join(f"${at}" for at in range(first, first + count))
+
+
+async def _delete_words(ctx: Context, after: Row | None, last: Row | None) -> None:
+    """Delete the words of some people: by their numbers, since the embedded engine's index knows
+    no groups."""
+    numbers = await span(ctx, PEOPLE, "number")
+    if numbers is not None:
         await ctx.tx.run(
             f"DELETE FROM {WORDS} WHERE {GROUP} = $1 AND rowid >= $2 AND rowid <= $3",
             ctx.group,
-            numbers[0],
-            *(upto or numbers[1:]),
+            numbers.first if after is None else after[0] + 1,
+            numbers.last if last is None else last[0],
         )
 
 
