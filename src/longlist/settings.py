@@ -74,7 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     event_keep_days: int = 30
     """Time to keep the record of changes."""
     worker_jobs: int = 2
-    """Jobs that one worker process runs side by side."""
+    """Jobs that one worker process runs side by side, and one more for an account group that has
+    none running."""
     database_pool: int = 20
     """PostgreSQL connections of one process."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
