@@ -273,8 +273,8 @@ def _without_token(source: StoredSource) -> SetUp:
 def _ask(provider: Provider, call: Callable[..., Awaitable[T]], source: Any, set_up: SetUp) -> T:
     """What the provider answers, asked with the installation open. Raises Trouble."""
     from longlist.db import DatabaseAway
-    from longlist.prospecting.sources import registry
     from longlist.prospecting.sources.providers import ProviderFailed
+    from longlist.telemetry import place_of
 
     async def run() -> T:
         async with opened(load_settings()) as installation:
@@ -291,7 +291,7 @@ def _ask(provider: Provider, call: Callable[..., Awaitable[T]], source: Any, set
     except (Trouble, DatabaseAway):
         raise
     except Exception as error:
-        raise Trouble(f"{provider.name} broke: {registry.place(error)}.") from None
+        raise Trouble(f"{provider.name} broke: {place_of(error)}.") from None
 
 
 def _take_out(source: StoredSource, provider: Provider | None, set_up: SetUp) -> None:

@@ -25,7 +25,7 @@ from longlist.prospecting.sources.providers import (
     SetUp,
 )
 from longlist.prospecting.start import not_configured
-from longlist.telemetry import log
+from longlist.telemetry import log, place_of
 
 TIMEOUT_S: Final = 20.0
 _KIND: Final = "sales_navigator"
@@ -92,7 +92,7 @@ async def _ask(
             "provider broke",
             trace_id=ctx.trace_id,
             provider=set_up.provider,
-            error=registry.place(error),
+            error=place_of(error),
         )
         raise UpstreamError(context=context) from None
     usable = [one for one in found if 0 < len(one.id) <= _MOST_ID]

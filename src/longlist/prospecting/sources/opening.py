@@ -17,12 +17,13 @@ import msgspec
 from longlist.db import DatabaseAway
 from longlist.jobs import JobFailed
 from longlist.prospecting.links import links_of
-from longlist.prospecting.sources import SourcePage, SourceRow, registry
+from longlist.prospecting.sources import SourcePage, SourceRow
 from longlist.prospecting.sources.file_import import FileImport
 from longlist.prospecting.sources.kept import Kept, KeptFile, KeptUrls, open_source
 from longlist.prospects.intake import Reason
 from longlist.prospects.linking import Links
 from longlist.prospects.person import FIELDS
+from longlist.telemetry import place_of
 
 if TYPE_CHECKING:
     from longlist.context import Installation
@@ -92,7 +93,7 @@ class Opening(msgspec.Struct):
             raise
         except Exception as error:
             name = self.set_ups[0].provider
-            _log.error("The provider %r broke: %s.", name, registry.place(error))
+            _log.error("The provider %r broke: %s.", name, place_of(error))
             raise JobFailed("SOURCE_ERROR", BROKE_MESSAGE) from None
 
     def _checked(self, page: SourcePage, least: int, done: int) -> tuple[int, SourcePage]:

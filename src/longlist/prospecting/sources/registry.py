@@ -8,13 +8,13 @@ that cannot be used takes nothing else down: it is left out, told of in the log 
 from __future__ import annotations
 
 import logging
-import traceback
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+from longlist.telemetry import place_of
 
 if TYPE_CHECKING:
     from longlist.prospecting.sources.providers import Provider
@@ -60,7 +60,7 @@ def _loaded(name: str) -> Provider | Broken | None:
     try:
         return _checked(name, point.load())
     except (Exception, SystemExit) as error:  # whatever another package's code may raise
-        found = Broken(name, str(error) if isinstance(error, _Unusable) else place(error))
+        found = Broken(name, str(error) if isinstance(error, _Unusable) else place_of(error))
         _log.error("The provider %r cannot be used: %s.", name, found.reason)
         return found
 
@@ -81,13 +81,6 @@ def _checked(name: str, found: Any) -> Provider:
             raise _Unusable(f"it has no method {method}")
     usable: Provider = provider
     return usable
-
-
-def place(error: BaseException) -> str:
-    """An error's type and where it arose; its text may hold a token or a person and is left out."""
-    frames = traceback.extract_tb(error.__traceback__)[-1:]
-    at = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in frames)
-    return f"{type(error).__name__}{at}"
 
 
 def find(name: str) -> Provider | None:
