@@ -15,19 +15,24 @@ SYNC := sync --frozen --inexact
 # Half of what the tests do is wait: two processes take little more than half of the time.
 PYTEST_OPTIONS ?= -n 2 --dist loadfile
 
-.PHONY: help serve test check bench fmt openapi docs clean
+.PHONY: help serve demo test check bench fmt openapi docs site clean
 
 help:
 	@echo "make serve    set up and run the server"
+	@echo "make demo     a filled system to look at, with data of its own"
 	@echo "make test     every test, on SQLite and on a real PostgreSQL"
 	@echo "make check    lint, types, layout, made files, fast tests"
 	@echo "make fmt      format the code"
 	@echo "make bench    measure beside other servers"
 	@echo "make openapi  write openapi.json anew; make docs: the pages of docs/reference"
+	@echo "make site     the documentation as pages for a browser, in site/"
 	@echo "make clean    remove what the others made, but not longlist-data"
 
 serve: .venv/.ready
 	@exec $(BIN)/longlist serve
+
+demo: .venv/.ready
+	@exec $(BIN)/longlist demo
 
 # With STATUS_FILE the exit code of pytest goes there, and its summary is the last line printed.
 test: .venv/.ready-dev
@@ -43,7 +48,7 @@ check: .venv/.ready-dev
 	$(BIN)/python -m pytest -q tests/test_layout.py tests/core -m "not slow"
 
 bench: .venv/.ready-dev
-	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.run $(BENCH_OPTIONS)
 
 fmt: .venv/.ready-dev
 	$(BIN)/ruff check --fix .
@@ -55,8 +60,11 @@ openapi: .venv/.ready-dev
 docs: .venv/.ready-dev
 	$(BIN)/python docs/generate.py
 
+site: .venv/.ready-dev
+	@$(BIN)/python docs/build_site.py
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/.envs
+	rm -rf .venv site .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/.envs
 
 .venv/bin/uv:
 	@test -n "$(PYTHON)" || \

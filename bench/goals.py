@@ -1,4 +1,4 @@
-"""The lines of the speed table, and where a run stands against each.
+"""The lines of the speed table, and where the results stand against each.
 
 A line holds several goals; it is met when every one of them was measured and met. A goal that was
 not measured has `reached` null and says why.
@@ -9,14 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.rounds import LIST, PATCH, PGBENCH
-from bench.servers import DATASETTE, DJANGO, FASTAPI, LONGLIST, NULL, POSTGRESQL, SQLITE
+from bench.access import LIST, PATCH
+from bench.growth import DEEP_PAGE, FIRST_PAGE, PAGES
+from bench.peer_servers import DATASETTE, DIRECTUS, DJANGO, FASTAPI
+from bench.results import Results, unit_name
+from bench.rounds import PGBENCH
+from bench.servers import LONGLIST, NULL, POSTGRESQL, SQLITE
 
-Results = dict[str, Any]
+NOT_MEASURED = "not measured"
+_ROUNDS = 5
+_IMPORT_ROWS = 1_000_000
+_DEPTHS = {1_000_000: "1,000,000", 10_000_000: "5,000,000"}
+"""Memberships of an installation of the growth part, and members of its largest audience."""
 
-_NOT_MEASURED = "not measured in this run"
-_NO_DIRECTUS = "not measured: Directus is not a Python package, and the bench installs from PyPI"
-_FULL_ROWS = 1_000_000
+_BOTH = (SQLITE, POSTGRESQL)
+
+Cell = dict[str, Any]
+Where = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,17 @@ class Part:
         return self.reached <= self.target if self.at_most else self.reached >= self.target
 
     @property
+    def share(self) -> float | None:
+        """How much of the goal is reached: 1 or more where it is met."""
+        if not self.reached:
+            return None
+        return self.target / self.reached if self.at_most else self.reached / self.target
+
+    @property
     def text(self) -> str:
         """The figure for a reader."""
         if self.reached is None:
-            return f"{self.name}: {self.note or _NOT_MEASURED}"
+            return f"{self.name}: {self.note or NOT_MEASURED}"
         return f"{self.name}: {self.reached:.3g}{self.unit}"
 
     def as_json(self) -> dict[str, Any]:
@@ -52,16 +68,18 @@ class Part:
             "target": f"{sign} {self.target:g}{self.unit}",
             "reached": self.reached,
             "met": self.met,
-            "note": self.note or ("" if self.reached is not None else _NOT_MEASURED),
+            "note": self.note or ("" if self.reached is not None else NOT_MEASURED),
         }
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table."""
+    """One line of the table, with a short name; `units` are those that its figures come from."""
 
+    short: str
     goal: str
     target: str
+    units: tuple[str, ...]
     parts: list[Part] = field(default_factory=list)
 
     @property
@@ -69,7 +87,7 @@ class Line:
         """Every goal of it is."""
         return all(part.met for part in self.parts)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, results: Results) -> dict[str, Any]:
         """The entry of latest.json: `reached` is null where nothing of the line was measured."""
         measured = [part for part in self.parts if part.reached is not None]
         missing = [part for part in self.parts if part.reached is None]
@@ -79,200 +97,275 @@ class Line:
             "reached": "; ".join(part.text for part in measured) or None,
             "met": self.met,
             "note": "; ".join(part.text for part in missing),
+            "measuredAt": {
+                name: results.units[name]["startedAt"]
+                for name in self.units
+                if name in results.units
+            },
             "parts": [part.as_json() for part in self.parts],
         }
 
 
-def _cell(results: Results, kind: str, work: str, connections: int) -> dict[str, Any]:
-    for cell in results["cells"]:
-        if (cell["kind"], cell["work"], cell["connections"]) == (kind, work, connections):
-            servers: dict[str, Any] = cell["servers"]
+def cell_of(results: Results, where: Where) -> Cell:
+    """The servers of one cell of the rounds: kind of database, work, connections."""
+    kind, work, connections = where
+    for cell in results.find("rounds", kind).get("cells", ()):
+        if (cell["work"], cell["connections"]) == (work, connections):
+            servers: Cell = cell["servers"]
             return servers
     return {}
 
 
-def median(results: Results, cell: tuple[str, str, int], server: str, figure: str) -> float | None:
-    """A server's median in a cell; None where it was not measured or gave answers but 200."""
-    summary = _cell(results, *cell).get(server)
-    if summary is None or "error" in summary or summary["notOk"] or figure not in summary:
+def usable(summary: Cell | None, figure: str) -> dict[str, Any] | None:
+    """The spread of a figure; None where it was not measured or any answer was not 200."""
+    if summary is None or "error" in summary or summary.get("notOk") or figure not in summary:
         return None
-    value: float = summary[figure]["median"]
-    return value
+    found: dict[str, Any] = summary[figure]
+    return found
 
 
-def _ratio(results: Results, cell: tuple[str, str, int], other: str) -> float | None:
-    ours = median(results, cell, LONGLIST, "perSecond")
-    theirs = median(results, cell, other, "perSecond")
-    return ours / theirs if ours and theirs else None
+def median(results: Results, where: Where, server: str, figure: str) -> float | None:
+    """A server's median in a cell, or None."""
+    found = usable(cell_of(results, where).get(server), figure)
+    return None if found is None else float(found["median"])
 
 
-def _least_ratio(results: Results, other: str) -> float | None:
-    """The smaller of the ratios at 16 and 64 connections: the goal holds for both."""
-    ratios = [_ratio(results, (POSTGRESQL, PATCH, number), other) for number in (16, 64)]
-    known = [ratio for ratio in ratios if ratio is not None]
-    return min(known) if len(known) == len(ratios) else None
+class Table:
+    """The table over one set of results."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    def _few(self, found: dict[str, Any]) -> str:
+        count = len(found["values"])
+        return "" if count >= _ROUNDS else f"median of {count}"
+
+    def _spread(self, part: str, kind: str, *names: str) -> tuple[float | None, str]:
+        """Median of a figure of a unit with a note on its rounds; or None and the reason."""
+        found: Any = self._results.find(part, kind)
+        for name in names:
+            found = found.get(name, {})
+            if "error" in found:
+                return None, f"{NOT_MEASURED}: {found['error']}"
+        if "median" not in found:
+            why = self._results.why_missing(part, kind)
+            return None, f"{NOT_MEASURED}: {why}" if why else ""
+        return float(found["median"]), self._few(found)
+
+    def _goal(
+        self, name: str, target: float, unit: str, found: tuple[float | None, str],
+        *, at_most: bool = True,
+    ) -> Part:  # fmt: skip
+        return Part(name, target, unit, found[0], at_most=at_most, note=found[1])
+
+    def _median(self, where: Where, server: str, figure: str) -> tuple[float | None, str]:
+        summary = cell_of(self._results, where).get(server)
+        found = usable(summary, figure)
+        if found is not None:
+            return float(found["median"]), self._few(found)
+        if summary is None:
+            why = self._results.why_missing("rounds", where[0])
+            return None, f"{NOT_MEASURED}: {why}" if why else ""
+        return None, f"{server} failed: {summary.get('error') or 'not every answer was 200'}"
+
+    def _ratio(self, where: Where, other: str) -> tuple[float | None, str]:
+        ours, note = self._median(where, LONGLIST, "perSecond")
+        theirs, other_note = self._median(where, other, "perSecond")
+        if ours is None or theirs is None:
+            return None, note if ours is None else other_note or f"{other} was left out"
+        return ours / theirs, note or other_note
+
+    def _least_ratio(self, other: str) -> tuple[float | None, str]:
+        """The smaller of the ratios at 16 and 64 connections: the goal holds for both."""
+        ratios = [self._ratio((POSTGRESQL, PATCH, number), other) for number in (16, 64)]
+        known = [(value, note) for value, note in ratios if value is not None]
+        if len(known) < len(ratios):
+            return next(found for found in ratios if found[0] is None)
+        return min(known)
+
+    def _patch_sqlite(self) -> list[Part]:
+        busy = (SQLITE, PATCH, 64)
+        cpu = self._median(busy, LONGLIST, "serverCpuUs")
+        return [
+            self._goal(
+                "share of the null ceiling", 0.33, "", self._ratio(busy, NULL), at_most=False
+            ),
+            self._goal(f"over {DJANGO}", 40, "x", self._ratio(busy, DJANGO), at_most=False),
+            self._goal(
+                f"over {DATASETTE}'s write API",
+                40,
+                "x",
+                self._ratio(busy, DATASETTE),
+                at_most=False,
+            ),
+            self._goal("server CPU", 90, " us", cpu),
+        ]
+
+    def _patch_postgresql(self) -> list[Part]:
+        goals = ((DJANGO, 25), (DIRECTUS, 25), (FASTAPI, 10))
+        parts = [
+            self._goal(f"over {name}", target, "x", self._least_ratio(name), at_most=False)
+            for name, target in goals
+        ]
+        share = self._least_ratio(PGBENCH)
+        return [*parts, self._goal("share of pgbench", 0.5, "", share, at_most=False)]
+
+    def _one_connection(self) -> list[Part]:
+        return [
+            self._goal(kind, target, " ms", self._median((kind, PATCH, 1), LONGLIST, "p50Ms"))
+            for kind, target in ((SQLITE, 0.6), (POSTGRESQL, 0.8))
+        ]
+
+    def _lists(self) -> list[Part]:
+        return [
+            self._goal(
+                f"{kind}, over {DJANGO}", target, "x", self._ratio((kind, LIST, 16), DJANGO),
+                at_most=False,
+            )
+            for kind, target in ((SQLITE, 35), (POSTGRESQL, 20))
+        ]  # fmt: skip
+
+    def _depth(self, kind: str, size: int) -> tuple[float | None, str]:
+        pages = self._results.find("growth", kind).get("cells", {}).get(PAGES, {})
+        first = usable(pages.get(f"{size} {FIRST_PAGE}"), "p50Ms")
+        deep = usable(pages.get(f"{size} {DEEP_PAGE}"), "p50Ms")
+        if first is None or deep is None:
+            why = self._results.why_missing("growth", kind)
+            if not why and pages:
+                why = "this size was left out"
+            return None, f"{NOT_MEASURED}: {why}" if why else ""
+        return deep["median"] / first["median"], self._few(deep)
+
+    def _depths(self) -> list[Part]:
+        return [
+            self._goal(f"{kind}, {shown} rows", 1.1, "x", self._depth(kind, size))
+            for size, shown in _DEPTHS.items()
+            for kind in (SQLITE, POSTGRESQL)
+        ]
+
+    def _pipeline(self) -> list[Part]:
+        whole, note = self._spread("pipeline", SQLITE, "pipelineUs")
+        bare, _ = self._spread("pipeline", SQLITE, "bareUs")
+        logged, _ = self._spread("pipeline", SQLITE, "withTelemetryUs")
+        if whole is None or bare is None or logged is None:
+            return [Part("overhead", 20, " us", None, at_most=True, note=note)]
+        said = f"{logged - bare:.1f} us with log line and metrics"
+        return [Part("overhead", 20, " us", whole - bare, at_most=True, note=said)]
+
+    def _imports(self) -> list[Part]:
+        parts = []
+        for kind in (SQLITE, POSTGRESQL):
+            sizes = self._results.find("imports", kind).get("sizes", {})
+            largest = max(map(int, sizes), default=_IMPORT_ROWS)
+            where = ("imports", kind, "sizes", str(largest))
+            share, note = self._spread(*where, "shareOfBare")
+            growth, other_note = self._spread(*where, "growthMiB")
+            if largest != _IMPORT_ROWS and share is not None:
+                few = f"{note}, " if note else ""
+                note = other_note = f"{few}with {largest:,} rows only"
+            parts.append(Part(f"{kind}, share of executemany", 0.25, "", share, note=note))
+            parts.append(
+                Part(f"{kind}, memory over idle", 200, " MB", growth, at_most=True, note=other_note)
+            )
+        return parts
+
+    def _beside(self) -> list[Part]:
+        p99 = self._spread("beside", SQLITE, "p99MsDuring")
+        slower = self._spread("beside", SQLITE, "p99OverRest")
+        share = self._spread("beside", POSTGRESQL, "throughputOverRest")
+        return [
+            self._goal("SQLite, p99", 50, " ms", p99),
+            self._goal("SQLite, p99 over rest", 3, "x", slower),
+            self._goal("PostgreSQL, throughput over rest", 0.5, "", share, at_most=False),
+        ]
+
+    def _startup(self) -> list[Part]:
+        parts = []
+        for kind in (SQLITE, POSTGRESQL):
+            start = self._spread("startup", kind, "startSeconds")
+            idle = self._spread("startup", kind, "idleMiB")
+            parts.append(self._goal(f"{kind}, start", 1.5, " s", start))
+            parts.append(self._goal(f"{kind}, idle memory", 200, " MB", idle))
+        return parts
+
+    def lines(self) -> list[Line]:
+        """The table, in its order."""
+        return [
+            *self._request_lines(),
+            Line(
+                "deep page",
+                "page of 100 prospects at 99 % depth of 1,000,000 and 5,000,000",
+                "at most 1.1x the first page",
+                _units("growth", *_BOTH),
+                self._depths(),
+            ),
+            Line(
+                "pipeline",
+                "routing + gate + decoding + envelope over the bare ASGI app",
+                "at most 20 us",
+                _units("pipeline", SQLITE),
+                self._pipeline(),
+            ),
+            Line(
+                "import",
+                "import of 1,000,000 CSV rows, keys in random order, identity and outcomes on, "
+                "into a non-empty group",
+                "at least 25 % of a bare executemany of the same rows without an index; worker "
+                "memory flat in rows, at most 200 MB over idle",
+                _units("imports", *_BOTH),
+                self._imports(),
+            ),
+            Line(
+                "beside an import",
+                "PATCH p99 on another audience during that import",
+                "at most 50 ms and 3x rest on SQLite; throughput at least half of rest on "
+                "PostgreSQL",
+                _units("beside", *_BOTH),
+                self._beside(),
+            ),
+            Line(
+                "serve",
+                "start to first answer; idle memory of serve",
+                "under 1.5 s; under 200 MB",
+                _units("startup", *_BOTH),
+                self._startup(),
+            ),
+        ]
+
+    def _request_lines(self) -> list[Line]:
+        return [
+            Line(
+                "PATCH, SQLite",
+                "PATCH, SQLite, 64 connections",
+                "at least 0.33 of the null ceiling; at least 40x Django REST framework and "
+                "Datasette's write API; server CPU at most 90 us",
+                _units("rounds", SQLITE),
+                self._patch_sqlite(),
+            ),
+            Line(
+                "PATCH, PostgreSQL",
+                "PATCH, PostgreSQL, 16 to 64 connections",
+                "at least 25x Django REST framework and Directus, 10x FastAPI + SQLAlchemy async "
+                "ORM, 0.5 of pgbench running the same update",
+                _units("rounds", POSTGRESQL),
+                self._patch_postgresql(),
+            ),
+            Line(
+                "PATCH at 1, p50",
+                "PATCH at 1 connection, p50",
+                "at most 0.6 ms SQLite, 0.8 ms PostgreSQL",
+                _units("rounds", *_BOTH),
+                self._one_connection(),
+            ),
+            Line(
+                "list",
+                "list of 50",
+                "SQLite 35x Django REST framework at 16 connections; PostgreSQL 20x",
+                _units("rounds", *_BOTH),
+                self._lists(),
+            ),
+        ]
 
 
-def _figure(results: Results, section: str, kind: str, *names: str) -> float | None:
-    """A figure of one of the sections that are not rounds, or None where it is missing."""
-    found: Any = results.get(section, {}).get(kind, {})
-    for name in names:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found if found is None else float(found)
-
-
-def _why_missing(results: Results, section: str, kind: str) -> str:
-    """What went wrong in a section, or nothing."""
-    return str(results.get(section, {}).get(kind, {}).get("error", ""))
-
-
-def _rows_note(results: Results, kind: str) -> str:
-    """Says where an import was smaller than the goal's, or what went wrong with it."""
-    rows = _figure(results, "imports", kind, "rows")
-    if rows is None:
-        return _why_missing(results, "imports", kind)
-    return "" if rows == _FULL_ROWS else f"with {rows:,.0f} rows only"
-
-
-def _import_parts(results: Results) -> list[Part]:
-    parts = []
-    for kind in (SQLITE, POSTGRESQL):
-        note = _rows_note(results, kind)
-        share = _figure(results, "imports", kind, "shareOfBare")
-        growth = _figure(results, "imports", kind, "growthMiB")
-        parts.append(Part(f"{kind}, share of executemany", 0.25, "", share, note=note))
-        parts.append(Part(f"{kind}, memory over idle", 200, " MB", growth, at_most=True, note=note))
-    return parts
-
-
-def _depth_parts(results: Results) -> list[Part]:
-    parts = []
-    for kind in (SQLITE, POSTGRESQL):
-        deep = _figure(results, "imports", kind, "deepOverFirst")
-        note = _rows_note(results, kind)
-        parts.append(Part(f"{kind}, 1,000,000 rows", 1.1, "x", deep, at_most=True, note=note))
-    note = "not measured: an import of 5,000,000 rows does not fit the time of a run"
-    parts.append(Part("5,000,000 rows", 1.1, "x", None, at_most=True, note=note))
-    return parts
-
-
-def _beside(results: Results, kind: str, *names: str) -> tuple[float | None, str]:
-    """A figure taken beside an import and, where there is none, the reason."""
-    found = results.get("beside", {}).get(kind, {})
-    if found and not found.get("covered"):
-        return None, found.get("error") or "the import ended before the window"
-    return _figure(results, "beside", kind, *names), ""
-
-
-def _beside_parts(results: Results) -> list[Part]:
-    p99, why = _beside(results, SQLITE, "during", "p99Ms")
-    slower, _ = _beside(results, SQLITE, "p99OverRest")
-    share, share_why = _beside(results, POSTGRESQL, "throughputOverRest")
-    return [
-        Part("SQLite, p99", 50, " ms", p99, at_most=True, note=why),
-        Part("SQLite, p99 over rest", 3, "x", slower, at_most=True, note=why),
-        Part("PostgreSQL, throughput over rest", 0.5, "", share, note=share_why),
-    ]
-
-
-def _pipeline_part(results: Results) -> Part:
-    found = results.get("pipeline", {})
-    if "pipelineUs" not in found:
-        why = found.get("error", "")
-        return Part("overhead", 20, " us", None, at_most=True, note=why)
-    overhead = found["pipelineUs"] - found["bareUs"]
-    whole = found["withTelemetryUs"] - found["bareUs"]
-    note = f"{whole:.1f} us with log line and metrics"
-    return Part("overhead", 20, " us", overhead, at_most=True, note=note)
-
-
-def _startup_parts(results: Results) -> list[Part]:
-    parts = []
-    for kind in (SQLITE, POSTGRESQL):
-        start = _figure(results, "startup", kind, "startSeconds", "median")
-        idle = _figure(results, "startup", kind, "idleMiB")
-        parts.append(Part(f"{kind}, start", 1.5, " s", start, at_most=True))
-        parts.append(Part(f"{kind}, idle memory", 200, " MB", idle, at_most=True))
-    return parts
-
-
-def _one_connection_parts(results: Results) -> list[Part]:
-    parts = []
-    for kind, target in ((SQLITE, 0.6), (POSTGRESQL, 0.8)):
-        reached = median(results, (kind, PATCH, 1), LONGLIST, "p50Ms")
-        parts.append(Part(kind, target, " ms", reached, at_most=True))
-    return parts
-
-
-def _list_parts(results: Results) -> list[Part]:
-    return [
-        Part(f"{kind}, over {DJANGO}", target, "x", _ratio(results, (kind, LIST, 16), DJANGO))
-        for kind, target in ((SQLITE, 35), (POSTGRESQL, 20))
-    ]
-
-
-def lines(results: Results) -> list[Line]:
-    """The table, in its order."""
-    busy = (SQLITE, PATCH, 64)
-    cpu = median(results, busy, LONGLIST, "serverCpuUs")
-    return [
-        Line(
-            "PATCH, SQLite, 64 connections",
-            "at least 0.33 of the null ceiling; at least 40x Django REST framework and Datasette's "
-            "write API; server CPU at most 90 us",
-            [
-                Part("share of the null ceiling", 0.33, "", _ratio(results, busy, NULL)),
-                Part(f"over {DJANGO}", 40, "x", _ratio(results, busy, DJANGO)),
-                Part(f"over {DATASETTE}", 40, "x", _ratio(results, busy, DATASETTE)),
-                Part("server CPU", 90, " us", cpu, at_most=True),
-            ],
-        ),
-        Line(
-            "PATCH, PostgreSQL, 16 to 64 connections",
-            "at least 25x Django REST framework and Directus, 10x FastAPI + SQLAlchemy async ORM, "
-            "0.5 of pgbench running the same update",
-            [
-                Part(f"over {DJANGO}", 25, "x", _least_ratio(results, DJANGO)),
-                Part("over Directus", 25, "x", None, note=_NO_DIRECTUS),
-                Part(f"over {FASTAPI}", 10, "x", _least_ratio(results, FASTAPI)),
-                Part("share of pgbench", 0.5, "", _least_ratio(results, PGBENCH)),
-            ],
-        ),
-        Line(
-            "PATCH at 1 connection, p50",
-            "at most 0.6 ms SQLite, 0.8 ms PostgreSQL",
-            _one_connection_parts(results),
-        ),
-        Line(
-            "list of 50",
-            "SQLite 35x Django REST framework at 16 connections; PostgreSQL 20x",
-            _list_parts(results),
-        ),
-        Line(
-            "page of 100 prospects at 99 % depth of 1,000,000 and 5,000,000",
-            "at most 1.1x the first page",
-            _depth_parts(results),
-        ),
-        Line(
-            "routing + gate + decoding + envelope over the bare ASGI app",
-            "at most 20 us",
-            [_pipeline_part(results)],
-        ),
-        Line(
-            "import of 1,000,000 CSV rows, keys in random order, identity and outcomes on, "
-            "into a non-empty group",
-            "at least 25 % of a bare executemany of the same rows without an index; worker memory "
-            "flat in rows, at most 200 MB over idle",
-            _import_parts(results),
-        ),
-        Line(
-            "PATCH p99 on another audience during that import",
-            "at most 50 ms and 3x rest on SQLite; throughput at least half of rest on PostgreSQL",
-            _beside_parts(results),
-        ),
-        Line(
-            "start to first answer; idle memory of serve",
-            "under 1.5 s; under 200 MB",
-            _startup_parts(results),
-        ),
-    ]
+def _units(part: str, *kinds: str) -> tuple[str, ...]:
+    return tuple(unit_name(part, kind) for kind in kinds)

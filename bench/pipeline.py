@@ -12,7 +12,6 @@ import asyncio
 import dataclasses
 import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -21,6 +20,7 @@ from typing import Any, cast
 
 import uvloop
 
+from bench.figures import spread
 from longlist import settings, startup
 from longlist.app import App
 from longlist.limits import MemoryLimiter
@@ -110,15 +110,15 @@ def with_handler(app: App, operation: Operation) -> None:
     app.router = Router([*others, operation])
 
 
-async def measure() -> dict[str, float]:
-    """Median microseconds of a call of each application."""
+async def measure() -> dict[str, Any]:
+    """Microseconds of a call of each application, over the rounds."""
     configured = settings.load()
     configure_logs(configured)
     async with startup.installation(configured) as installation:
         return await _measure(App(installation, MemoryLimiter()))
 
 
-async def _measure(app: App) -> dict[str, float]:
+async def _measure(app: App) -> dict[str, Any]:
     base = f"/v1/accounts/{os.environ['BENCH_GROUP']}/audiences"
     create = Request("POST", base, b'{"name": "Measured", "type": "on_demand"}')
     made = json.loads(await create.call(app))["data"]
@@ -150,7 +150,7 @@ async def _measure(app: App) -> dict[str, float]:
         taken["pipelineUs"].append(await patch.microseconds(app))
         app.telemetry = telemetry
         taken["withTelemetryUs"].append(await patch.microseconds(app))
-    return {name: statistics.median(values) for name, values in taken.items()}
+    return {name: spread(values) for name, values in taken.items()}
 
 
 def main() -> None:

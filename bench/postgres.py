@@ -35,8 +35,12 @@ class Postgres:
 
     def create_database(self, name: str) -> None:
         """An empty database of that name, in place of any older one."""
-        self.run_sql("postgres", f"DROP DATABASE IF EXISTS {name}")
+        self.drop_database(name)
         self.run_sql("postgres", f"CREATE DATABASE {name}")
+
+    def drop_database(self, name: str) -> None:
+        """Remove the database of that name and whoever is still connected to it."""
+        self.run_sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def url(self, database: str) -> str:
         """Connection URL as asyncpg and psycopg read it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,13 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from bench.figures import spread
 from bench.machine import cpu_split
 from bench.postgres import Postgres
 from bench.servers import AUDIENCES, Server
 
 PGBENCH = "pgbench"
-PATCH = "patch"
-LIST = "list"
 _ROOT = Path(__file__).resolve().parent.parent
 
 Sample = dict[str, Any]
@@ -95,22 +93,33 @@ class Contestant(Protocol):
 
 
 class ServerContestant:
-    """An HTTP server under the load generator."""
+    """An HTTP server under the load generator.
 
-    def __init__(self, server: Server, load: Load, postgres: Postgres | None) -> None:
-        self.name = server.name
+    `name` is what it is called in the results, by default the server's own; `work` is what it is
+    asked for in place of the cell's work, for cells that compare two kinds of request.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        load: Load,
+        postgres: Postgres | None,
+        *,
+        name: str | None = None,
+        work: str | None = None,
+    ) -> None:
+        self.name = name or server.name
         self._server = server
         self._load = load
         self._postgres = postgres
+        self._work = work
 
     def command(self, work: str, connections: int, length: Length) -> dict[str, Any]:
         """What the load generator is told."""
         access = self._server.access
         return {
-            "work": work,
-            "port": self._server.port,
-            "path": self._server.audiences_path,
-            "dialect": access.dialect,
+            "target": access.targets[self._work or work].as_command(),
+            "ports": self._server.ports,
             "key": access.key,
             "audiences": access.audiences,
             "connections": connections,
@@ -145,20 +154,15 @@ class PgbenchContestant:
             )
         except (subprocess.SubprocessError, ValueError) as error:
             raise LoadFailed(f"pgbench: {error}") from error
-        return {"perSecond": per_second, "statuses": {}}
+        return {"perSecond": per_second, "loadAverage": os.getloadavg()[0], "statuses": {}}
 
 
 def summarise(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Median, least and most of every figure, and how many answers were not 200."""
+    """The spread of every figure, and how many answers were not 200."""
     figures = [name for name in samples[0] if name != "statuses"]
-    summary: dict[str, Any] = {}
-    for name in figures:
-        values = [sample[name] for sample in samples]
-        summary[name] = {
-            "median": statistics.median(values),
-            "min": min(values),
-            "max": max(values),
-        }
+    summary: dict[str, Any] = {
+        name: spread([sample[name] for sample in samples]) for name in figures
+    }
     summary["notOk"] = sum(
         count
         for sample in samples
@@ -173,12 +177,13 @@ def run_cell(
     work: str,
     connections: int,
     length: Length,
-    say: Callable[[str], None],
+    failed: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
     """All rounds of one work at one number of connections: name to summary.
 
     The order is turned by one each round, so that nobody always follows the same neighbour. A
-    contestant that fails a round keeps the failure and is left out of the later ones.
+    contestant that fails a round keeps the failure and is left out of the later ones; `failed` is
+    told.
     """
     samples: dict[str, list[Sample]] = {contestant.name: [] for contestant in contestants}
     failures: dict[str, str] = {}
@@ -191,7 +196,7 @@ def run_cell(
                 samples[contestant.name].append(contestant.run(work, connections, length))
             except LoadFailed as error:
                 failures[contestant.name] = str(error)
-                say(f"  {contestant.name}: {error}")
+                failed(f"{contestant.name} failed: {error}")
     return {
         name: {"error": failures[name]} if name in failures else summarise(taken)
         for name, taken in samples.items()

@@ -1,10 +1,12 @@
-"""The servers under test: how each is set up, started as its users start it, and stopped."""
+"""Setting up, starting and stopping what is measured; Longlist itself and the null ceiling.
+
+The peers are in `peer_servers.py`.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -16,24 +18,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import procfs
-from bench.environments import PEERS, environment_of
+from bench.access import LIST, PATCH, Access, longlist_access
+from bench.environments import PEERS
 from bench.http_client import Caller
 from bench.machine import cpu_split
 from bench.postgres import Postgres
 
 LONGLIST = "Longlist"
-FASTAPI = "FastAPI + SQLAlchemy async ORM"
-DJANGO = "Django REST framework"
-DATASETTE = "Datasette's write API"
 NULL = "null ceiling"
 SQLITE = "SQLite"
 POSTGRESQL = "PostgreSQL"
 
 AUDIENCES = 1000
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _SET_UP_SECONDS = 120.0
-_SEED = ("seed.py", str(AUDIENCES))
 
 
 class NotStarted(Exception):
@@ -56,39 +55,27 @@ class Place:
         return {"BENCH_PG_HOST": self.postgres.socket_dir, "BENCH_PG_NAME": self.database}
 
 
-@dataclass(frozen=True)
-class Access:
-    """What a caller needs to work with a server that has been set up."""
-
-    key: str
-    group: str
-    audiences: list[str]
-    dialect: str = "longlist"
-
-
 @dataclass
 class Server:
-    """A running server, ready for load."""
+    """A running server, ready for load; several processes of one installation are one server."""
 
     name: str
-    port: int
-    process: subprocess.Popen[bytes]
+    ports: list[int]
+    processes: list[subprocess.Popen[bytes]]
     access: Access
 
     def pids(self) -> list[int]:
         """Every process of it."""
-        return procfs.process_tree(self.process.pid)
+        return [pid for process in self.processes for pid in procfs.process_tree(process.pid)]
 
     def caller(self) -> Caller:
         """A plain client for it."""
-        return Caller(self.port, self.access.key)
+        return Caller(self.ports[0], self.access.key)
 
     @property
     def audiences_path(self) -> str:
-        """Path of the audience list."""
-        if self.access.dialect == "datasette":
-            return "/peer/audiences"
-        return f"/v1/accounts/{self.access.group}/audiences"
+        """Path of the audience list of Longlist."""
+        return self.access.audiences_path
 
 
 def free_port() -> int:
@@ -99,7 +86,7 @@ def free_port() -> int:
         return port
 
 
-def _clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's variables without settings of Longlist or of another bench."""
     kept = {
         name: value
@@ -114,9 +101,9 @@ def _tail(log: Path) -> str:
     return " | ".join(lines[-3:])[-400:]
 
 
-def _run(command: list[str], environment: Mapping[str, str], cwd: Path) -> str:
+def run_command(command: list[str], environment: Mapping[str, str], cwd: Path) -> str:
     """What a set-up command prints. Raises NotStarted with its last line when it fails."""
-    name = f"{Path(command[0]).name} {command[1]}"
+    name = f"{Path(command[0]).name} {Path(command[1]).name}"
     try:
         done = subprocess.run(
             command,
@@ -136,9 +123,13 @@ def _run(command: list[str], environment: Mapping[str, str], cwd: Path) -> str:
 
 
 def _spawn(
-    command: list[str], environment: Mapping[str, str], cwd: Path, log: Path
+    command: list[str],
+    environment: Mapping[str, str],
+    cwd: Path,
+    log: Path,
+    cpus: set[int] | None = None,
 ) -> subprocess.Popen[bytes]:
-    server_cpus, _ = cpu_split()
+    """Start a server on `cpus`, by default those that are not the load's."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -149,7 +140,7 @@ def _spawn(
             start_new_session=True,
         )
     # Threads and processes that it starts later inherit this.
-    os.sched_setaffinity(process.pid, server_cpus)
+    os.sched_setaffinity(process.pid, cpus or cpu_split()[0])
     return process
 
 
@@ -168,17 +159,13 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def first_answer_path(access: Access) -> str:
-    """What is asked for until it answers: something that takes the key and the database."""
-    if access.dialect == "datasette":
-        return "/peer/audiences.json?_size=1"
-    return f"/v1/accounts/{access.group}/audiences?limit=50"
-
-
 def wait_for_answer(process: subprocess.Popen[bytes], port: int, access: Access, log: Path) -> None:
-    """Return at the first 200 of the audience list. Raises NotStarted."""
+    """Return at the first 200 of the audience list, which takes the key and the database.
+
+    Raises NotStarted.
+    """
     deadline = time.monotonic() + _START_SECONDS
-    path = first_answer_path(access)
+    path = access.targets[LIST].path
     while time.monotonic() < deadline and process.poll() is None:
         try:
             caller = Caller(port, access.key)
@@ -196,88 +183,27 @@ def wait_for_answer(process: subprocess.Popen[bytes], port: int, access: Access,
 
 
 @contextmanager
-def _serving(
+def serving(
     name: str, command: list[str], environment: Mapping[str, str], cwd: Path, place: Place,
     port: int, access: Access,
 ) -> Iterator[Server]:  # fmt: skip
+    """A server of one process from its first answer on, stopped at the end."""
     log = place.folder / "server.log"
     process = _spawn(command, environment, cwd, log)
     wait_for_answer(process, port, access, log)
     try:
-        yield Server(name, port, process, access)
+        yield Server(name, [port], [process], access)
     finally:
         stop(process)
-
-
-@contextmanager
-def fastapi(place: Place) -> Iterator[Server]:
-    """FastAPI under uvicorn with its C parser and loop, one process.
-
-    Pool sizes are the best of those tried: 1 on SQLite, where one writer at a time is the rule and
-    waiting in the pool is cheaper than waiting for the lock, 10 on PostgreSQL.
-    """
-    binaries = environment_of("fastapi_sqlalchemy")
-    cwd = PEERS / "fastapi_sqlalchemy"
-    pool = "1" if place.kind == SQLITE else "10"
-    environment = _clean_environment({**place.peer_environment(), "BENCH_POOL_SIZE": pool})
-    port = free_port()
-    seeded = json.loads(_run([str(binaries / "python"), *_SEED], environment, cwd))
-    command = [str(binaries / "uvicorn"), "app:app", "--port", str(port), "--loop", "uvloop"]
-    command += ["--http", "httptools", "--no-access-log", "--log-level", "warning"]
-    with _serving(FASTAPI, command, environment, cwd, place, port, Access(**seeded)) as server:
-        yield server
-
-
-@contextmanager
-def django(place: Place) -> Iterator[Server]:
-    """Django REST framework under gunicorn's threaded worker, one process.
-
-    Threads are the best of those tried: 1 on SQLite, where more only contend, 8 on PostgreSQL.
-    """
-    binaries = environment_of("django_rest")
-    cwd = PEERS / "django_rest"
-    environment = _clean_environment(
-        {**place.peer_environment(), "BENCH_SECRET_KEY": secrets.token_hex(32)}
-    )
-    port = free_port()
-    seeded = json.loads(_run([str(binaries / "python"), *_SEED], environment, cwd))
-    threads = "1" if place.kind == SQLITE else "8"
-    command = [str(binaries / "gunicorn"), "wsgi:application", "--bind", f"127.0.0.1:{port}"]
-    command += ["--workers", "1", "--worker-class", "gthread", "--threads", threads]
-    command += ["--keep-alive", "75", "--log-level", "warning"]
-    with _serving(DJANGO, command, environment, cwd, place, port, Access(**seeded)) as server:
-        yield server
-
-
-@contextmanager
-def datasette(place: Place) -> Iterator[Server]:
-    """Datasette with its root token; SQLite only, and PATCH only, by its general update of a row.
-
-    It starts its own uvicorn, which finds httptools and uvloop in the environment.
-    """
-    binaries = environment_of("datasette")
-    cwd = PEERS / "datasette"
-    environment = _clean_environment(place.peer_environment())
-    seeded = json.loads(_run([str(binaries / "python"), *_SEED], environment, cwd))
-    program, secret = str(binaries / "datasette"), secrets.token_hex(32)
-    create = [program, "create-token", "root", "--secret", secret]
-    key = _run(create, environment, cwd).split()[0]
-    port = free_port()
-    command = [program, "serve", environment["BENCH_SQLITE_PATH"], "--port", str(port)]
-    command += ["--secret", secret, "--root"]
-    access = Access(key, "", seeded["audiences"], dialect="datasette")
-    with _serving(DATASETTE, command, environment, cwd, place, port, access) as server:
-        yield server
 
 
 def record_answers(server: Server, path: Path) -> None:
     """Keep one PATCH answer and one list of `server`, for the null ceiling to repeat."""
     caller = server.caller()
-    target = f"{server.audiences_path}/{server.access.audiences[-1]}"
-    body = json.dumps({"name": "Recorded for the ceiling"}).encode()
+    patch = server.access.targets[PATCH].filled(server.access.audiences[-1], "For the ceiling")
     answers = {
-        "PATCH": caller.send("PATCH", target, body),
-        "GET": caller.send("GET", f"{server.audiences_path}?limit=50"),
+        "PATCH": caller.send(*patch),
+        "GET": caller.send("GET", server.access.targets[LIST].path),
     }
     caller.close()
     # uvicorn writes these two itself.
@@ -299,9 +225,9 @@ def null_ceiling(place: Place, answers: Path, access: Access) -> Iterator[Server
     command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
     command += ["--log-level", "warning"]
-    environment = _clean_environment({"BENCH_ANSWERS": str(answers)})
+    environment = clean_environment({"BENCH_ANSWERS": str(answers)})
     cwd = PEERS / "null_ceiling"
-    with _serving(NULL, command, environment, cwd, place, port, access) as server:
+    with serving(NULL, command, environment, cwd, place, port, access) as server:
         yield server
 
 
@@ -319,9 +245,45 @@ class LonglistInstall:
         """What `serve` prints."""
         return self.place.folder / "server.log"
 
+    @property
+    def sqlite_file(self) -> Path:
+        """The embedded database."""
+        return Path(self.environment["LONGLIST_DATA"]) / "longlist.sqlite3"
+
     def start(self) -> subprocess.Popen[bytes]:
         """`longlist serve`, not yet answering."""
         return _spawn(_longlist("serve"), self.environment, self.place.folder, self.log)
+
+    @contextmanager
+    def serving(self, name: str, *options: str) -> Iterator[Server]:
+        """`longlist serve` with `options`, answering."""
+        command = _longlist("serve", *options)
+        with serving(
+            name, command, self.environment, self.place.folder, self.place, self.port, self.access
+        ) as server:
+            yield server
+
+    @contextmanager
+    def serving_api(self, count: int) -> Iterator[Server]:
+        """`count` processes of `serve --api-only` over the one database, on any CPU.
+
+        They are not kept off the load generator's CPU, unlike the servers of the rounds: on a
+        machine with two that would leave them a single one between them.
+        """
+        every = set(os.sched_getaffinity(0))
+        ports = [free_port() for _ in range(count)]
+        processes: list[subprocess.Popen[bytes]] = []
+        try:
+            for port in ports:
+                environment = {**self.environment, "LONGLIST_PORT": str(port)}
+                log = self.place.folder / f"server-{port}.log"
+                command = _longlist("serve", "--api-only")
+                processes.append(_spawn(command, environment, self.place.folder, log, every))
+                wait_for_answer(processes[-1], port, self.access, log)
+            yield Server(LONGLIST, ports, processes, self.access)
+        finally:
+            for process in processes:
+                stop(process)
 
 
 def _longlist(*arguments: str) -> list[str]:
@@ -340,33 +302,32 @@ def install_longlist(place: Place) -> LonglistInstall:
     }
     if place.postgres is not None:
         settings["LONGLIST_DATABASE_URL"] = place.postgres.url(place.database)
-    environment = _clean_environment(settings)
-    _run(_longlist("migrate"), environment, place.folder)
+    environment = clean_environment(settings)
+    run_command(_longlist("migrate"), environment, place.folder)
     create = _longlist("accounts", "create", "Bench", "--json")
-    group = json.loads(_run(create, environment, place.folder))
+    group = json.loads(run_command(create, environment, place.folder))
     keys = _longlist("keys", "create", "--account-group", group["id"], "--all", "--json")
-    key = json.loads(_run(keys, environment, place.folder))
-    return LonglistInstall(place, port, environment, Access(key["key"], group["id"], []))
+    key = json.loads(run_command(keys, environment, place.folder))
+    return LonglistInstall(place, port, environment, longlist_access(key["key"], group["id"]))
+
+
+def make_audiences(server: Server, count: int = AUDIENCES) -> None:
+    """Make audiences through the API of Longlist; `server.access` knows them afterwards."""
+    caller = server.caller()
+    for position in range(count):
+        body = {
+            "name": f"Audience {position:04d}",
+            "type": "on_demand",
+            "description": "Invented for the benchmark",
+        }
+        made = caller.data("POST", server.audiences_path, body)
+        server.access.audiences.append(made["id"])
+    caller.close()
 
 
 @contextmanager
 def longlist(place: Place) -> Iterator[Server]:
     """`longlist serve` with everything on, and the audiences made through its API."""
-    install = install_longlist(place)
-    process = install.start()
-    wait_for_answer(process, install.port, install.access, install.log)
-    server = Server(LONGLIST, install.port, process, install.access)
-    try:
-        caller = server.caller()
-        for position in range(AUDIENCES):
-            body = {
-                "name": f"Audience {position:04d}",
-                "type": "on_demand",
-                "description": "Invented for the benchmark",
-            }
-            made = caller.data("POST", server.audiences_path, body)
-            install.access.audiences.append(made["id"])
-        caller.close()
+    with install_longlist(place).serving(LONGLIST) as server:
+        make_audiences(server)
         yield server
-    finally:
-        stop(process)

@@ -23,8 +23,8 @@ CREATE INDEX audiences_newest ON audiences (account_group_id, created_at, id);
 """
 
 
-def seed(path: str, count: int) -> list[str]:
-    """A write-ahead-logged file with `count` audiences; their ids, oldest first."""
+def seed(path: str, count: int) -> dict[str, object]:
+    """A write-ahead-logged file with `count` audiences, oldest first; their ids and their group."""
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.executescript(_TABLE)
@@ -46,8 +46,8 @@ def seed(path: str, count: int) -> list[str]:
     )
     connection.commit()
     connection.close()
-    return ids
+    return {"group": group, "audiences": ids}
 
 
 if __name__ == "__main__":
-    print(json.dumps({"audiences": seed(os.environ["BENCH_SQLITE_PATH"], int(sys.argv[1]))}))
+    print(json.dumps(seed(os.environ["BENCH_SQLITE_PATH"], int(sys.argv[1]))))
