@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from longlist import idempotency
 from longlist.context import Context
-from longlist.db import DatabaseAway
+from longlist.db import DatabaseAway, statistics
 from longlist.events import store as events
 from longlist.prospecting import file_store as files
 from longlist.telemetry import log
@@ -54,10 +54,11 @@ class Maintenance:
         await self._try("scrub", lambda: scrub_everywhere(self._installation))
 
     async def seldom(self) -> None:
-        """Forget what is past its time."""
+        """Forget what is past its time, and see to what the planner knows."""
         await self._try("idempotency", lambda: self._write(idempotency.forget_expired_everywhere))
         await self._try("events", lambda: self._write(events.forget_expired_everywhere))
         await self._try("files", lambda: files.sweep_everywhere(self._installation))
+        await self._try("statistics", lambda: statistics.refresh(self._installation.db))
 
     async def _write(self, body: Callable[[Context], Awaitable[Any]]) -> None:
         """Run a body that may look at many rows."""

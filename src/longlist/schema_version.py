@@ -9,6 +9,7 @@ and they take half a second and 40 MB.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,8 +18,12 @@ from longlist.db import Database, SchemaMismatch
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0006"
+HEAD: Final = "0008"
 """The newest revision; held equal to the tree by a test, so that a start needs not read it."""
+
+
+class MigrationRefused(Exception):
+    """A migration cannot start on the database as it is; the text says what to do."""
 
 
 def _config(url: str) -> Config:
@@ -37,12 +42,16 @@ def known_revisions() -> list[str]:
     return [r.revision for r in ScriptDirectory.from_config(_config("")).walk_revisions()]
 
 
-def migrate(db: Database) -> None:
-    """Bring the schema to HEAD. The database is not to be open by this process's engine."""
+def migrate(db: Database, tell: Callable[[str], None] | None = None) -> None:
+    """Bring the schema to HEAD. The database is not to be open by this process's engine.
+
+    `tell` hears of what takes long. Raises MigrationRefused.
+    """
     from alembic import command
 
     config = _config(db.url)
     config.attributes["is_empty"] = current(db) is None
+    config.attributes["tell"] = tell
     command.upgrade(config, "head")
 
 

@@ -56,9 +56,26 @@ def _bytes(name: str, *, null: bool = False) -> Column[Any]:
     return Column(name, LargeBinary, nullable=null)
 
 
+PARTITIONED: Final = (
+    "prospects",
+    "prospect_keys",
+    "memberships",
+    "job_rows",
+    "directory_people",
+    "directory_words",
+)
+"""What has a row or more for each person. On PostgreSQL these tables are hash partitions by account
+group, so that every statement on them names its group."""
+PARTITIONS: Final = 16
+"""Of each, named `prospects_00` to `prospects_15`; made by migration 0007."""
+
+
 def _table(name: str, *parts: Any, clustered: bool = False) -> Table:
     """`clustered`: rows are kept in the order of the primary key on SQLite."""
-    return Table(name, METADATA, *parts, sqlite_with_rowid=not clustered)
+    by = "HASH (account_group_id)" if name in PARTITIONED else None
+    return Table(
+        name, METADATA, *parts, sqlite_with_rowid=not clustered, postgresql_partition_by=by
+    )
 
 
 _COUNTS: Final = ("received", "added", "updated", "unchanged", "skipped", "failed")
@@ -220,6 +237,22 @@ memberships = _table(
     clustered=True,
 )
 
+# How many members an audience had at the last change of each hour. A null count says that what the
+# audience had until the next row is not known: it is older than this table.
+audience_sizes = _table(
+    "audience_sizes",
+    _id("account_group_id"),
+    _id("audience_id"),
+    _int("hour"),
+    _int("counted_at"),
+    _int("prospect_count", null=True),
+    PrimaryKeyConstraint("account_group_id", "audience_id", "hour"),
+    ForeignKeyConstraint(
+        ["account_group_id", "audience_id"], ["audiences.account_group_id", "audiences.id"]
+    ),
+    clustered=True,
+)
+
 suppressions = _table(
     "suppressions",
     _id("account_group_id"),
@@ -369,6 +402,7 @@ directory_generations = _table(
         sqlite_where=text("state = 'live'"),
         postgresql_where=text("state = 'live'"),
     ),
+    Index(None, "number"),
 )
 
 admin_users = _table(
@@ -403,6 +437,15 @@ admin_attempts = _table(
     Column("subject", LargeBinary(32), primary_key=True),
     _int("count"),
     _int("since"),
+)
+
+# What operators did to the installation as a whole, where no account group's events tell of it.
+admin_acts = _table(
+    "admin_acts",
+    Column("id", LargeBinary(12), primary_key=True),
+    _text("actor"),
+    _text("act"),
+    _text("about", null=True),
 )
 
 workers = _table(
@@ -442,4 +485,15 @@ events = _table(
     _text("data"),
     Index(None, "account_group_id", "sequence"),
     Index(None, "created_at"),
+)
+
+# Which operator an event is owed to; events without one are those of keys, jobs and the clock.
+event_actors = _table(
+    "event_actors",
+    _id("account_group_id"),
+    _id("event_id"),
+    _text("actor"),
+    PrimaryKeyConstraint("account_group_id", "event_id"),
+    Index(None, "event_id"),
+    clustered=True,
 )

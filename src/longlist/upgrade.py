@@ -17,9 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from longlist import schema_version, startup
 from longlist.console import Trouble, make_data_folder
 from longlist.db import checks, dumps
-from longlist.schema_version import HEAD
+from longlist.schema_version import HEAD, MigrationRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from longlist.db import Database
@@ -29,8 +30,12 @@ _ATTEMPTS: Final = 10
 _WAIT_S: Final = 0.5
 
 
-def bring_up(settings: Settings, *, unattended: bool) -> str:
+def bring_up(
+    settings: Settings, *, unattended: bool, tell: Callable[[str], None] | None = None
+) -> str:
     """Migrate the settings' database to HEAD; a sentence about what was done.
+
+    `tell` hears of what takes long.
 
     Raises Trouble, SchemaMismatch (ahead; with `unattended` also behind on PostgreSQL) and
     DatabaseAway.
@@ -51,7 +56,7 @@ def bring_up(settings: Settings, *, unattended: bool) -> str:
         if unattended and kept is None:
             # Other servers may be working on the old schema: the operator picks the moment.
             schema_version.check(revision)
-    _migrate(db)
+    _migrate(db, tell)
     return f"The database schema is now {HEAD} (before: {revision or 'empty'})." + (
         "" if kept is None else f" A copy from before is in {kept}."
     )
@@ -84,11 +89,13 @@ def _check_empty(db: Database) -> None:
         )
 
 
-def _migrate(db: Database) -> None:
+def _migrate(db: Database, tell: Callable[[str], None] | None) -> None:
     """Migrate; where another process does the same at this moment, wait for it to be done."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            schema_version.migrate(db)
+            schema_version.migrate(db, tell)
+        except MigrationRefused as error:
+            raise Trouble(str(error)) from error
         except DBAPIError as error:
             if schema_version.current(db) == HEAD:
                 return

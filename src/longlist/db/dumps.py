@@ -10,7 +10,18 @@ from longlist.db import Database, DatabaseAway, postgres_programs, sqlite_file
 from longlist.db.sqlite import SqliteDatabase
 
 _DUMP_OPTIONS: Final = ("--format=custom", "--no-owner", "--no-privileges")
-_RESTORE_OPTIONS: Final = ("--no-owner", "--no-privileges", "--single-transaction")
+_RESTORE_OPTIONS: Final = ("--no-owner", "--no-privileges")
+_END_MOVES: Final = """
+DROP SCHEMA IF EXISTS longlist_0007 CASCADE;
+DO $end$
+DECLARE name text;
+BEGIN
+  FOR name IN SELECT oid::regprocedure FROM pg_proc
+    WHERE pronamespace = current_schema()::regnamespace AND proname LIKE 'moving\\_%'
+  LOOP EXECUTE 'DROP FUNCTION ' || name; END LOOP;
+END $end$;
+"""
+"""Takes away what a migration or the move of an account group was doing."""
 
 
 class Dumps(Protocol):
@@ -106,6 +117,12 @@ class _PostgresDumps:
         return False
 
     def put_back(self, dump: Path, aside: Path) -> None:
-        name = postgres_programs.database_name(self._url)
-        options = [*_RESTORE_OPTIONS, "--clean", "--if-exists", f"--dbname={name}", str(dump)]
-        postgres_programs.run(self._url, "pg_restore", options)
+        postgres_programs.restore(self._url, dump, _emptied(), _RESTORE_OPTIONS)
+
+
+def _emptied() -> str:
+    """SQL that drops what is Longlist's own: also tables that no dump of an older version knows."""
+    from longlist.tables import METADATA
+
+    tables = ", ".join((*METADATA.tables, "directory_words", "alembic_version"))
+    return f"DROP TABLE IF EXISTS {tables} CASCADE;{_END_MOVES}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from longlist.db import DatabaseAway
@@ -44,12 +47,6 @@ def _parts(url: str) -> dict[str, str]:
     return {name: str(value) for name, value in parts.items() if value}
 
 
-def database_name(url: str) -> str:
-    """The database that a URL names, or libpq's default for it."""
-    parts = _parts(url)
-    return parts.get("dbname") or parts.get("user") or "postgres"
-
-
 def environment(url: str) -> dict[str, str]:
     """The connection as libpq's variables: others can see the arguments of a process.
 
@@ -61,13 +58,17 @@ def environment(url: str) -> dict[str, str]:
     return {_VARIABLES[name]: value for name, value in parts.items()}
 
 
-def run(url: str, program: str, options: Sequence[str]) -> None:
-    """Run a program such as pg_dump. Raises DatabaseAway where it is not there or fails."""
+def _check_there(program: str) -> None:
     if shutil.which(program) is None:
         raise DatabaseAway(
             f"{program} is not on PATH. Install PostgreSQL's client programs, of the server's"
             " version or later."
         )
+
+
+def run(url: str, program: str, options: Sequence[str]) -> None:
+    """Run a program such as pg_dump. Raises DatabaseAway where it is not there or fails."""
+    _check_there(program)
     done = subprocess.run(  # noqa: S603
         [program, *options],
         env={**os.environ, **environment(url)},
@@ -77,5 +78,53 @@ def run(url: str, program: str, options: Sequence[str]) -> None:
         check=False,
     )
     if done.returncode:
-        said = " ".join(line.strip() for line in done.stderr.splitlines()[:3]) or "no reason given"
-        raise DatabaseAway(f"{program} failed: {said.removeprefix(program + ': ')}")
+        raise _failed(program, done.stderr)
+
+
+def _failed(program: str, stderr: str) -> DatabaseAway:
+    said = " ".join(line.strip() for line in stderr.splitlines()[:3]) or "no reason given"
+    return DatabaseAway(f"{program} failed: {said.removeprefix(program + ': ')}")
+
+
+def restore(url: str, dump: Path, first: str, options: Sequence[str]) -> None:
+    """Run SQL and then all of a dump in one transaction, which ends well only if both do.
+
+    Through psql and not by pg_restore itself, whose --clean fails on the keys of partitions. Raises
+    DatabaseAway.
+    """
+    _check_there("pg_restore")
+    _check_there("psql")
+    environ = {**os.environ, **environment(url)}
+    with tempfile.TemporaryFile() as read_errors, tempfile.TemporaryFile() as write_errors:
+        with (
+            subprocess.Popen(  # noqa: S603
+                ["pg_restore", *options, "--file=-", str(dump)],  # noqa: S607
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=read_errors,
+            ) as reader,
+            subprocess.Popen(
+                ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"],  # noqa: S607
+                env=environ,
+                stdin=subprocess.PIPE,
+                stderr=write_errors,
+            ) as writer,
+        ):
+            assert reader.stdout is not None
+            assert writer.stdin is not None
+            # Where psql has given up, its own words say why.
+            with contextlib.suppress(BrokenPipeError), writer.stdin as script:
+                script.write(f"BEGIN;\n{first}\n".encode())
+                shutil.copyfileobj(reader.stdout, script, 1 << 20)
+                # Without it everything is undone when psql ends.
+                if reader.wait() == 0:
+                    script.write(b"\nCOMMIT;\n")
+            reader.stdout.close()
+        for program, process, errors in (
+            ("psql", writer, write_errors),
+            ("pg_restore", reader, read_errors),
+        ):
+            if process.returncode:
+                errors.seek(0)
+                raise _failed(program, errors.read().decode("utf-8", "replace"))

@@ -6,6 +6,8 @@ from sqlalchemy import create_engine, event, pool, text
 from longlist.tables import METADATA
 
 LOCK_TIMEOUT_MS = 5000
+ONE_AT_A_TIME = 7_020_563_128_450_931
+"""The advisory lock of whoever migrates a database."""
 
 
 def run() -> None:
@@ -32,6 +34,9 @@ def run() -> None:
 
     with engine.connect() as connection:
         if not sqlite:
+            # Before the revision is read: who comes second finds the work done. The lock ends with
+            # the connection.
+            connection.execute(text(f"SELECT pg_advisory_lock({ONE_AT_A_TIME})"))
             # A migration waits for no one for long: old processes go on working beside it.
             connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
             connection.commit()

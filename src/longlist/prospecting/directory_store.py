@@ -274,8 +274,11 @@ async def erase(ctx: Context, keys: Collection[bytes]) -> None:
     wanted = words_for(ctx.installation, ctx.group).of_keys(keys)
     rows = await ctx.tx.all(
         _people_of(
+            # Bounded by what no directory has, so that no engine begins with all of its people and
+            # looks each of them up among the words.
             "SELECT rowid AS number FROM directory_words"
             f" WHERE {full_text.condition('directory_words', '$2')} AND account_group_id = $1"
+            f" LIMIT {_GENERATION}"
         ),
         ctx.group,
         full_text.expression(wanted),

@@ -96,7 +96,8 @@ _ORPHAN_S: Final = 3600.0
 async def _forget_expired_everywhere(ctx: Context) -> list[str]:
     # A job that waits longer than the file is kept still finds it.
     rows = await ctx.tx.all(
-        f"DELETE FROM files WHERE id IN (SELECT id FROM files WHERE expires_at <= $1 AND {AT_HOME}"
+        "DELETE FROM files WHERE (account_group_id, id) IN"
+        f" (SELECT account_group_id, id FROM files WHERE expires_at <= $1 AND {AT_HOME}"
         " AND NOT EXISTS (SELECT 1 FROM prospecting_jobs j WHERE j.file_id = files.id"
         " AND j.status IN ('queued', 'running')) LIMIT $2) RETURNING stored_as",
         ctx.now,
