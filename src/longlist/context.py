@@ -7,11 +7,12 @@ command. Store functions take it first and filter by its `group`.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from longlist.errors import PreconditionFailed
-from longlist.ids import now_ms
+from longlist.ids import new_id, now_ms
 
 if TYPE_CHECKING:
     from longlist.db import Database, Transaction
@@ -37,6 +38,8 @@ class Installation:
         self.db = db
         self.stopping = False
         """Set when the server begins to stop: readiness fails first."""
+        self.jobs_ended: Counter[str] = Counter()
+        """Jobs that this process has cancelled, and those it gave up as too many workers died."""
         self._secret = secret
         self.cursor_secret = self.derive(b"cursors")
         self.hasher = lru_cache(maxsize=1024)(self._hasher)
@@ -45,11 +48,15 @@ class Installation:
         """A 32-byte secret for one purpose, so that no two uses share one."""
         return hashlib.blake2b(purpose, key=self._secret, digest_size=32).digest()
 
+    def identity_secret(self, group: bytes) -> bytes:
+        """What makes the identity keys of one account group."""
+        return self.derive(b"identity:" + group)
+
     def _hasher(self, group: bytes) -> KeyHasher:
         """Identity keys of one account group: equal people in two groups have unequal keys."""
         from longlist.prospects.identity import KeyHasher
 
-        return KeyHasher(self.derive(b"identity:" + group))
+        return KeyHasher(self.identity_secret(group))
 
 
 class Context:
@@ -57,6 +64,7 @@ class Context:
 
     __slots__ = (
         "accept",
+        "event_ids",
         "group",
         "if_match",
         "installation",
@@ -88,6 +96,15 @@ class Context:
         self.operation = operation
         self.accept = accept
         self.now = now_ms()
+        self.event_ids: list[bytes] | None = None
+        """The events that were written; None where nobody asks."""
+
+    def new_event_id(self) -> bytes:
+        """The id of an event that is about to be written."""
+        id_ = new_id()
+        if self.event_ids is not None:
+            self.event_ids.append(id_)
+        return id_
 
     @property
     def settings(self) -> Settings:

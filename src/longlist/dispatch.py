@@ -167,6 +167,7 @@ class Dispatcher:
 
     async def _answer(self, call: Call) -> Answer | Reply:
         work, db = call.operation.work, self._db
+        reads = db.reads if call.operation.method == "GET" else db
         if call.operation.rehearses and call.operation.rehearses(call.args[-1]):
             return await db.read_long(_run, call)
         match work:
@@ -175,11 +176,11 @@ class Dispatcher:
             case Work.READ if not (
                 call.operation.long_if and call.operation.long_if(call.args[-1])
             ):
-                return await db.read(_run, call)
+                return await reads.read(_run, call)
             case Work.READ:
-                return await db.read_long(_run, call)
+                return await reads.read_long(_run, call)
             case Work.READ_LONG:
-                return await db.read_long(_run, call)
+                return await reads.read_long(_run, call)
             case Work.WRITE_SINGLE if call.key is None:
                 return await db.write_single(_run, call)
             case Work.WRITE_LONG:
@@ -201,7 +202,7 @@ class Dispatcher:
     async def _stream(self, call: Call) -> Reply:
         async with AsyncExitStack() as stack:
             # Handlers of streams read alone: a snapshot has all they use of a transaction.
-            snapshot: Any = await stack.enter_async_context(self._db.snapshot())
+            snapshot: Any = await stack.enter_async_context(self._db.reads.snapshot())
             call.ctx.tx = snapshot
             found = await call.operation.handler(call.ctx, *call.args)
             if isinstance(found, Stream):

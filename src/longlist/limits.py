@@ -1,10 +1,10 @@
-"""Rate limits: token buckets kept as GCRA, in this process or shared through the database.
+"""Rate limits: token buckets kept as GCRA, in this process or shared through a store.
 
 A bucket of `burst` tokens that refills at `per_minute` is one number: the time at which it will
 be full. A request moves it on by the interval of one token, and is refused where that would put
 it further than `burst` intervals into the future.
 
-Over several processes each takes its tokens from the database's bucket in small leases. A leased
+Over several processes each takes its tokens from the shared bucket in small leases. A leased
 token is a slot in time and is void once its slot is past, exactly as the bucket itself would have
 lost it to being full; so all processes together never exceed the bucket, and a request costs no
 write while a lease lasts.
@@ -12,19 +12,26 @@ write while a lease lasts.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from longlist.settings import SettingError
+
 if TYPE_CHECKING:
     from longlist.db import Database, Transaction
+    from longlist.settings import Settings
 
 LEASE_PART: Final = 20
 """A lease is at most this part of the bucket."""
 LEASE_MAX: Final = 50
+Leased = tuple[float, float, int]
+"""The store's time, when its bucket will be full, and how many tokens were taken, 0 for none."""
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -75,6 +82,9 @@ class Limiter(Protocol):
     async def take(self, key: bytes, rate: Rate) -> Decision:
         """Take one token of `key`'s bucket, or refuse."""
 
+    async def close(self) -> None:
+        """Let go of what the buckets are kept in."""
+
 
 class MemoryLimiter:
     """Buckets of this process. At most `size` are kept: those longest unused are full again."""
@@ -99,16 +109,89 @@ class MemoryLimiter:
     async def take(self, key: bytes, rate: Rate) -> Decision:
         return self.take_now(key, rate)
 
+    async def close(self) -> None:
+        """Nothing is held."""
+
 
 class _Lease:
-    __slots__ = ("blocked_until", "clock_offset", "end", "full_at", "slot")
+    """Tokens of one bucket that this process may give out: the slots from `slot` to `end`."""
+
+    __slots__ = ("asking", "blocked_until", "clock_offset", "end", "full_at", "slot")
 
     def __init__(self) -> None:
         self.slot = self.end = self.full_at = self.blocked_until = self.clock_offset = 0.0
+        self.asking: asyncio.Future[None] | None = None
+
+    def take(self, rate: Rate) -> Decision | None:
+        """A token that is left, or a refusal; None where more have to be asked for."""
+        interval = rate.interval
+        now = time.monotonic() + self.clock_offset
+        if self.slot < now:
+            # Slots that are past are void.
+            self.slot += interval * math.ceil((now - self.slot) / interval)
+        allowed = self.slot + interval <= self.end + 1e-9
+        if not allowed and now >= self.blocked_until:
+            return None
+        if allowed:
+            self.slot += interval
+        return _decision(rate, allowed, max(0.0, self.full_at - now))
+
+    def renew(self, rate: Rate, leased: Leased) -> Decision:
+        """Take in what was leased, and of it the first token or a refusal."""
+        now, full_at, count = leased
+        self.clock_offset = now - time.monotonic()
+        self.full_at = self.end = full_at
+        self.slot = full_at - count * rate.interval
+        if count:
+            self.slot += rate.interval
+        else:
+            self.blocked_until = full_at - (rate.burst - 1) * rate.interval
+        return _decision(rate, count > 0, max(0.0, full_at - now))
 
 
-async def _lease(tx: Transaction, key: bytes, rate: Rate, wanted: int) -> tuple[float, float, int]:
-    """Take up to `wanted` tokens; the database's time, the bucket's, and how many were there."""
+class SharedLimiter:
+    """Buckets that several processes share, wherever `lease` keeps them.
+
+    `lease(key, rate, wanted)` takes up to `wanted` tokens, or one.
+    """
+
+    def __init__(self, lease: Callable[[bytes, Rate, int], Awaitable[Leased]]) -> None:
+        self._lease = lease
+        self._leases: dict[bytes, _Lease] = {}
+
+    async def take(self, key: bytes, rate: Rate) -> Decision:
+        lease = self._leases.get(key)
+        if lease is None:
+            lease = self._leases[key] = _Lease()
+        while True:
+            decision = lease.take(rate)
+            if decision is not None:
+                return decision
+            if lease.asking is None:
+                return await self._renew(lease, key, rate)
+            # Each lease for itself would take tokens that nobody is there for.
+            await asyncio.shield(lease.asking)
+
+    async def _renew(self, lease: _Lease, key: bytes, rate: Rate) -> Decision:
+        asking = lease.asking = asyncio.get_running_loop().create_future()
+        wanted = max(1, min(rate.burst // LEASE_PART, LEASE_MAX))
+        try:
+            return lease.renew(rate, await self._lease(key, rate, wanted))
+        except Exception as error:
+            asking.set_exception(error)
+            asking.exception()  # nobody else may be there to look at it
+            raise
+        finally:
+            lease.asking = None
+            if not asking.done():
+                asking.set_result(None)
+
+    async def close(self) -> None:
+        """Let go of what the buckets are kept in."""
+
+
+async def _lease(tx: Transaction, key: bytes, rate: Rate, wanted: int) -> Leased:
+    """Take up to `wanted` tokens."""
     now = await tx.now() * 1000
     interval = round(rate.interval * 1_000_000)
     room = rate.burst * interval
@@ -126,35 +209,37 @@ async def _lease(tx: Transaction, key: bytes, rate: Rate, wanted: int) -> tuple[
     return now / 1e6, (row[0] if row else now) / 1e6, 0
 
 
-class DatabaseLimiter:
+class DatabaseLimiter(SharedLimiter):
     """Buckets shared by every process on one database."""
 
     def __init__(self, db: Database) -> None:
-        self._db = db
-        self._leases: dict[bytes, _Lease] = {}
+        async def lease(key: bytes, rate: Rate, wanted: int) -> Leased:
+            return await db.write(_lease, key, rate, wanted)
 
-    async def take(self, key: bytes, rate: Rate) -> Decision:
-        lease = self._leases.get(key)
-        if lease is None:
-            lease = self._leases[key] = _Lease()
-        interval = rate.interval
-        now = time.monotonic() + lease.clock_offset
-        if lease.slot < now:
-            # Slots that are past are void.
-            lease.slot += interval * math.ceil((now - lease.slot) / interval)
-        if lease.slot + interval > lease.end + 1e-9 and now >= lease.blocked_until:
-            wanted = max(1, min(rate.burst // LEASE_PART, LEASE_MAX))
-            now, full_at, count = await self._db.write(_lease, key, rate, wanted)
-            lease.clock_offset = now - time.monotonic()
-            lease.full_at = full_at
-            if count == 0:
-                lease.blocked_until = full_at - (rate.burst - 1) * interval
-            lease.end = full_at
-            lease.slot = full_at - count * interval
-            if count:
-                lease.slot += interval
-                return _decision(rate, True, max(0.0, full_at - now))
-        if lease.slot + interval <= lease.end + 1e-9:
-            lease.slot += interval
-            return _decision(rate, True, max(0.0, lease.full_at - now))
-        return _decision(rate, False, max(0.0, lease.full_at - now))
+        super().__init__(lease)
+
+
+def limiter_for(settings: Settings, db: Database, *, shared: bool) -> Limiter:
+    """The limiter that the settings name; `shared` is what `auto` means.
+
+    Raises SettingError where its extra is not installed.
+    """
+    match settings.rate_limit_store:
+        case "valkey":
+            return _valkey_limiter(settings.rate_limit_url)
+        case "database":
+            return DatabaseLimiter(db)
+        case "auto" if shared:
+            return DatabaseLimiter(db)
+        case _:
+            return MemoryLimiter()
+
+
+def _valkey_limiter(url: str) -> Limiter:
+    try:
+        from longlist.limits_valkey import ValkeyLimiter
+    except ModuleNotFoundError as error:
+        raise SettingError(
+            "LONGLIST_RATE_LIMIT_STORE=valkey needs an extra. Run: pip install 'longlist[valkey]'"
+        ) from error
+    return ValkeyLimiter(url)

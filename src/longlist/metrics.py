@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -67,6 +68,7 @@ class Metrics:
         runner: ProspectingRunner | None = None,
     ) -> None:
         self._db = installation.db
+        self._jobs_ended = installation.jobs_ended
         self._app = app
         self._worker_starts = worker_starts
         self._engine = engine
@@ -99,6 +101,7 @@ class Metrics:
         """Every metric, for the registry."""
         yield from self._of_the_installation()
         yield from _of_the_database(self._db.figures())
+        yield self._ended()
         if self._app is not None:
             yield from _of_requests(self._app)
         if self._worker_starts is not None:
@@ -109,6 +112,16 @@ class Metrics:
             )
         if self._engine is not None and self._runner is not None:
             yield from _of_a_worker(self._engine, self._runner)
+
+    def _ended(self) -> Metric:
+        ended = Counter(completed=0, failed=0, cancelled=0, given_up=0)
+        ended.update(self._jobs_ended)
+        if self._runner is not None:
+            ended.update(self._runner.ended)
+        return _labelled(
+            CounterMetricFamily, "longlist_jobs_ended",
+            "Jobs that this process has brought to their end, by how.", "status", ended,
+        )  # fmt: skip
 
     def _of_the_installation(self) -> Iterator[Metric]:
         build = GaugeMetricFamily(
@@ -147,18 +160,33 @@ def _of_requests(app: App) -> Iterator[Metric]:
     requests = CounterMetricFamily(
         "longlist_requests", "Requests by operation and status.", labels=("operation", "status")
     )
-    for (operation, status), counted in list(telemetry.requests.items()):
+    for (operation, status), counted in list(telemetry.operations.counted.items()):
         requests.add_metric((operation, str(status)), counted.count)
     yield requests
     yield _histogram(
         "longlist_request_seconds", "Time to the last byte of the answer.",
-        telemetry.seconds, "operation",
+        telemetry.operations.seconds, "operation",
     )  # fmt: skip
+    yield from _of_pages(telemetry)
     yield _gauge("longlist_requests_under_way", "Requests being handled.", app.under_way)
     yield _labelled(
         CounterMetricFamily, "longlist_rate_limited",
         "Requests refused for the rate of their key, or of bad keys from their address.",
         "bucket", app.gate.limited,
+    )  # fmt: skip
+
+
+def _of_pages(telemetry: Telemetry) -> Iterator[Metric]:
+    visits = CounterMetricFamily(
+        "longlist_admin_requests", "Visits to admin pages by page and status.",
+        labels=("page", "status"),
+    )  # fmt: skip
+    for (page, status), counted in list(telemetry.pages.counted.items()):
+        visits.add_metric((page, str(status)), counted.count)
+    yield visits
+    yield _histogram(
+        "longlist_admin_request_seconds", "Time to the last byte of a page.",
+        telemetry.pages.seconds, "page",
     )  # fmt: skip
 
 
@@ -183,6 +211,21 @@ def _of_the_database(figures: Figures) -> Iterator[Metric]:
         yield _gauge(
             "longlist_pool_connections_max", "Connections that there may be at most.", pool.most
         )
+    if (replicas := figures.replicas) is not None:
+        yield _labelled(
+            GaugeMetricFamily, "longlist_replicas", "Read replicas, as this process sees them.",
+            "state", replicas.states,
+        )  # fmt: skip
+        yield _labelled(
+            CounterMetricFamily, "longlist_reads",
+            "Reads of requests that a replica has answered, or why the primary has.",
+            "answered", replicas.reads,
+        )  # fmt: skip
+        yield _gauge(
+            "longlist_replica_behind_bytes",
+            "How much of the log the last replica lacked when it was asked.",
+            replicas.behind_bytes,
+        )
 
 
 def _of_a_worker(engine: Engine, runner: ProspectingRunner) -> Iterator[Metric]:
@@ -194,11 +237,6 @@ def _of_a_worker(engine: Engine, runner: ProspectingRunner) -> Iterator[Metric]:
     yield _labelled(
         CounterMetricFamily, "longlist_job_rows", "Rows that this worker has saved, by outcome.",
         "outcome", rows,
-    )  # fmt: skip
-    ended = {"completed": 0, "failed": 0} | runner.ended
-    yield _labelled(
-        CounterMetricFamily, "longlist_jobs_ended",
-        "Jobs that this worker has brought to their end, by status.", "status", ended,
     )  # fmt: skip
     busy, slots = engine.busy
     yield _gauge("longlist_worker_jobs", "Jobs that run in this worker.", busy)

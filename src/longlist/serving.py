@@ -224,12 +224,12 @@ async def run_api(
     """
     from longlist import server, tracing
     from longlist.app import App
-    from longlist.limits import DatabaseLimiter, MemoryLimiter
+    from longlist.limits import limiter_for
     from longlist.maintenance import Maintenance
 
     settings = installation.settings
-    shared = {"auto": shared_limits, "memory": False, "database": True}[settings.rate_limit_store]
-    app = App(installation, DatabaseLimiter(installation.db) if shared else MemoryLimiter())
+    limiter = limiter_for(settings, installation.db, shared=shared_limits)
+    app = App(installation, limiter)
     maintenance = Maintenance(installation, app.gate.keys)
     task = asyncio.create_task(maintenance.run(), name="maintenance")
     starts = None if supervisor is None else lambda: supervisor.starts
@@ -248,6 +248,7 @@ async def run_api(
         with suppress(asyncio.CancelledError):
             await task
         await maintenance.stop()
+        await limiter.close()
 
 
 @asynccontextmanager
@@ -403,14 +404,17 @@ class LocalServer(msgspec.Struct):
 
 
 @contextmanager
-def local_server(settings: Settings) -> Iterator[str]:
-    """The URL of a server with a worker, on a port that is free, until the end of the block."""
+def local_server(settings: Settings, port: int = 0) -> Iterator[str]:
+    """The URL of a server with a worker, until the end of the block; port 0 is any free one.
+
+    The worker takes its settings from the environment. Raises Trouble for a port that is in use.
+    """
     from longlist.telemetry import configure_logs
     from longlist.workers import Supervisor
 
     quiet = msgspec.structs.replace(settings, log_level="error", metrics_port=0)
     configure_logs(quiet)
-    sockets = listen("127.0.0.1", 0)
+    sockets = listen("127.0.0.1", port)
     local, ready = LocalServer(), threading.Event()
 
     async def main() -> None:

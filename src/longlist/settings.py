@@ -15,7 +15,9 @@ from typing import Any, Final, Literal, get_type_hints
 import msgspec
 
 PREFIX: Final = "LONGLIST_"
-SECRETS: Final = frozenset({"database_url", "secret"})
+SECRETS: Final = frozenset(
+    {"database_url", "database_read_url", "front_directory", "rate_limit_url", "secret"}
+)
 
 
 class SettingError(ValueError):
@@ -29,6 +31,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the embedded database, uploaded files and the installation's secret."""
     database_url: str = ""
     """`postgresql://...`; empty for the embedded SQLite in the data folder."""
+    database_read_url: str = ""
+    """`postgresql://...` of streaming replicas of `database_url`, several hosts with commas between
+    them: GET requests are read there whenever a replica has all that was acknowledged."""
     secret: str = ""
     """Signs cursors and keys the hashes of suppressed people: at least 32 characters, the same in
     every process of an installation. Empty: made at the first start and kept in the data folder.
@@ -41,8 +46,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Requests a minute for keys without a limit of their own."""
     rate_limit_burst: int = 100
     """Requests at once for keys without a limit of their own."""
-    rate_limit_store: Literal["auto", "memory", "database"] = "auto"
-    """Where the buckets are. `auto`: in memory for `serve`, in the database for `--api-only`."""
+    rate_limit_store: Literal["auto", "memory", "database", "valkey"] = "auto"
+    """Where the buckets are. `auto`: in memory for `serve`, in the database for `--api-only`.
+    `valkey` needs the extra `longlist[valkey]`."""
+    rate_limit_url: str = ""
+    """`valkey://...` or `redis://...`: the server for `LONGLIST_RATE_LIMIT_STORE=valkey`."""
     bad_key_limit_per_minute: int = 60
     """Failed authentications a minute for one client address."""
     trusted_proxies: str = ""
@@ -87,6 +95,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     the next port."""
     metrics_host: str = "127.0.0.1"
     """Address that the metrics are served on. They need no key: let nobody but Prometheus in."""
+    front_directory: str = ""
+    """The directory of `longlist front`: a path, or `postgresql://...`; empty: `front.sqlite3` in
+    the data folder."""
 
     @property
     def data_path(self) -> Path:
@@ -118,6 +129,18 @@ def _check(settings: Settings) -> Settings:
     if url and not url.startswith(("postgresql://", "postgres://")):
         raise SettingError(
             "LONGLIST_DATABASE_URL must start with postgresql://; leave it empty for SQLite."
+        )
+    read_url = settings.database_read_url
+    if read_url and not (url and read_url.startswith(("postgresql://", "postgres://"))):
+        raise SettingError(
+            "LONGLIST_DATABASE_READ_URL must start with postgresql://, and LONGLIST_DATABASE_URL"
+            " must name its primary."
+        )
+    stores = ("valkey://", "valkeys://", "redis://", "rediss://", "unix://")
+    if settings.rate_limit_store == "valkey" and not settings.rate_limit_url.startswith(stores):
+        raise SettingError(
+            "LONGLIST_RATE_LIMIT_URL must start with valkey:// or redis:// where"
+            " LONGLIST_RATE_LIMIT_STORE is valkey."
         )
     if settings.secret and len(settings.secret) < 32:
         raise SettingError("LONGLIST_SECRET must have at least 32 characters.")

@@ -34,6 +34,7 @@ def database(settings: Settings, session: str = "") -> Database:
     return open_database(
         sqlite_path=settings.sqlite_path,
         database_url=settings.database_url,
+        read_url=settings.database_read_url,
         pool=settings.database_pool,
         session=session,
     )

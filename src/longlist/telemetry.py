@@ -77,9 +77,12 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
-    # What libraries log is seen from warnings on.
+    # What libraries log is seen from warnings on, or from errors on where no more is wanted.
+    handler = logging.StreamHandler(sys.stderr)
+    # On the handler, since some of them have levels of their own.
+    handler.setLevel(max(level, logging.WARNING))
     logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(message)s"
+        level=logging.WARNING, handlers=[handler], format="%(levelname)s %(message)s"
     )
 
 
@@ -93,16 +96,38 @@ class Counted:
         self.seconds = seconds
 
 
+class Requests:
+    """Requests by name and status in `counted`; `seconds` has the time to their last byte by name.
+
+    The names are few: of operations, or of pages.
+    """
+
+    __slots__ = ("counted", "seconds")
+
+    def __init__(self) -> None:
+        self.counted: dict[tuple[str, int], Counted] = {}
+        self.seconds: dict[str, Tally] = {}
+
+    def add(self, name: str, status: int, seconds: float) -> None:
+        """Count a request that is over."""
+        counted = self.counted.get((name, status))
+        if counted is None:
+            timer = self.seconds.setdefault(name, Tally(SECONDS))
+            counted = self.counted[name, status] = Counted(timer)
+        counted.count += 1
+        counted.seconds.add(seconds)
+
+
 class Telemetry:
     """Counts and times requests, and writes one log line for each.
 
-    `requests` has them by operation and status, `seconds` the time to the last byte of the answer
-    by operation. `unknown` stands for every path that is none of the contract's.
+    `operations` has those of the API, `pages` those of the admin pages. `unknown` stands for every
+    path that is none of either.
     """
 
     def __init__(self) -> None:
-        self.requests: dict[tuple[str, int], Counted] = {}
-        self.seconds: dict[str, Tally] = {}
+        self.operations = Requests()
+        self.pages = Requests()
         # Bound once: the module's logger finds its configuration anew at every call.
         self._info = log.bind().info
 
@@ -110,13 +135,7 @@ class Telemetry:
         self, request: Request, operation: Operation | None, status: int, seconds: float
     ) -> None:
         """Tell of a request that is over. Unknown paths count together, whatever they were."""
-        name = UNKNOWN if operation is None else operation.id
-        counted = self.requests.get((name, status))
-        if counted is None:
-            timer = self.seconds.setdefault(name, Tally(SECONDS))
-            counted = self.requests[name, status] = Counted(timer)
-        counted.count += 1
-        counted.seconds.add(seconds)
+        self.operations.add(UNKNOWN if operation is None else operation.id, status, seconds)
         self._info(
             "request",
             trace_id=request.trace_id,
@@ -125,4 +144,20 @@ class Telemetry:
             status=status,
             ms=round(seconds * 1000, 2),
             key_id=None if request.key is None else request.key.id.hex(),
+        )
+
+    def page(
+        self, request: Request, route: str | None, status: int, seconds: float, user: bytes | None
+    ) -> None:
+        """Tell of a visit to an admin page that is over. `route` is a template, None if unknown."""
+        method = "-" if route is None else request.method
+        self.pages.add(UNKNOWN if route is None else f"{method} {route}", status, seconds)
+        self._info(
+            "admin request",
+            trace_id=request.trace_id,
+            method=method,
+            route=UNKNOWN if route is None else route,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            user_id=None if user is None else user.hex(),
         )

@@ -104,3 +104,27 @@ def test_processes_together_take_no_more_than_one_bucket(
 
     allowed, took = asyncio.run(run())
     assert rate.burst <= allowed <= rate.burst + took * rate.per_minute / 60 + 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_shared_bucket_is_given_out_to_its_last_token(
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Requests that wait for tokens at once share a lease: none takes what nobody uses."""
+    url = request.getfixturevalue("postgres").new_database() if engine == "postgres" else ""
+
+    def database() -> Database:
+        return open_database(sqlite_path=tmp_path / "test.sqlite3", database_url=url)
+
+    schema_version.migrate(database())
+
+    async def run() -> list[bool]:
+        db = database()
+        await db.start()
+        limiter, key = DatabaseLimiter(db), new_id()
+        takes = [limiter.take(key, Rate(1, 100)) for _ in range(120)]
+        decisions = await asyncio.gather(*takes)
+        await db.close()
+        return [decision.allowed for decision in decisions]
+
+    assert asyncio.run(run()).count(True) == 100

@@ -13,6 +13,7 @@ from longlist.app import OPERATIONS
 from longlist.db import DatabaseAway
 from longlist.limits import Rate
 from longlist.metrics import Metrics
+from longlist.prospecting import queue_store as queue
 from longlist.tally import Tally
 from longlist.telemetry import UNKNOWN
 from tests.harness.server import Longlist
@@ -105,6 +106,34 @@ def test_live_jobs_and_the_oldest_lock_are_told(server: Longlist, api: Tenant) -
     assert value(found, "longlist_jobs", state="queued") == queued + 1
     assert value(found, "longlist_oldest_lock_seconds") >= 7
     assert value(found, "longlist_database_up") == 1
+
+
+def test_jobs_that_no_worker_finished_are_counted(server: Longlist, api: Tenant) -> None:
+    def counts() -> list[float]:
+        found = samples_of(rendered(server))
+        statuses = ("completed", "failed", "cancelled", "given_up")
+        return [value(found, "longlist_jobs_ended_total", status=status) for status in statuses]
+
+    def job(name: str) -> str:
+        urls = [f"https://linkedin.com/in/{name}"]
+        body = {"type": "url_upload", "audienceName": name, "profileUrls": urls}
+        return str(api.post("AG/prospecting", body).expect(202).data["jobId"])
+
+    before = counts()
+    api.post(f"AG/prospecting/{job('ada-cancelled')}/cancel").expect(200)
+    job("ada-given-up")
+    server.change(
+        (
+            "UPDATE prospecting_jobs SET status = 'running', worker_id = 'a dead one', rescues = 5"
+            " WHERE account_group_id = $1 AND status = 'queued'",
+            api.group,
+        )
+    )
+    server.call(
+        server.installation.db.write, queue.take_over_everywhere, server.installation,
+        "a dead one", 5,
+    )  # fmt: skip
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [0, 0, 1, 1]
 
 
 def test_the_engine_tells_of_its_commits_or_its_pool(server: Longlist, api: Tenant) -> None:

@@ -66,6 +66,19 @@ class Pool(msgspec.Struct, frozen=True):
     idle: int
 
 
+class ReplicaFigures(msgspec.Struct, frozen=True):
+    """How reads were shared between a primary and its replicas."""
+
+    states: dict[str, int]
+    """Replicas that are `current`, `behind` or `away`."""
+    reads: dict[str, int]
+    """Reads that a `replica` has answered, and those that went to the primary because each was
+    `behind` or `away`, because the one that was asked has `failed`, or because a `stream` needs
+    rows that it does not keep."""
+    behind_bytes: int
+    """How much of the log the replica that was furthest behind lacked when it was last asked."""
+
+
 class Figures(msgspec.Struct, frozen=True):
     """What an engine notes of its own work; None for what it does not have."""
 
@@ -74,6 +87,7 @@ class Figures(msgspec.Struct, frozen=True):
     lock_waits: Tally | None = None
     """Times that a commit had to wait for another process's write lock, in seconds."""
     pool: Pool | None = None
+    replicas: ReplicaFigures | None = None
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -167,7 +181,20 @@ class Snapshot(Protocol):
 Body = Callable[Concatenate[Transaction, P], Awaitable[T]]
 
 
-class Database(Protocol):
+class Reads(Protocol):
+    """Where reads are done."""
+
+    async def read(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a reading body whose cost is bounded by a key."""
+
+    async def read_long(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `read`, for a body that may look at many rows."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """A consistent view for streams."""
+
+
+class Database(Reads, Protocol):
     """One database, open."""
 
     url: str
@@ -180,6 +207,13 @@ class Database(Protocol):
     """True where writers take turns, so that a busy one has to leave pauses."""
     full_text: FullText
     """How this engine writes full-text search."""
+
+    @property
+    def reads(self) -> Reads:
+        """For reads of requests: the database itself, or replicas of it.
+
+        They see every write that was acknowledged, by whatever process, before they began.
+        """
 
     async def start(self) -> None:
         """Connect. Raises DatabaseAway."""
@@ -195,15 +229,6 @@ class Database(Protocol):
 
     async def write_single(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `write`, for a body that writes by at most one statement and reads besides."""
-
-    async def read(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a reading body whose cost is bounded by a key."""
-
-    async def read_long(self, body: Body[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `read`, for a body that may look at many rows."""
-
-    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
-        """A consistent view for streams."""
 
     def figures(self) -> Figures:
         """What this process has noted since it opened the database."""
@@ -222,13 +247,16 @@ class Database(Protocol):
 
 
 def open_database(
-    *, sqlite_path: Any, database_url: str, pool: int = 20, session: str = ""
+    *, sqlite_path: Any, database_url: str, read_url: str = "", pool: int = 20, session: str = ""
 ) -> Database:
-    """The engine that the settings name, not yet connected; `session` as in `cut_off`."""
+    """The engine that the settings name, not yet connected.
+
+    `read_url`: replicas of a PostgreSQL. `session` as in `cut_off`, which workers have.
+    """
     if database_url:
         from longlist.db.postgres import PostgresDatabase
 
-        return PostgresDatabase(database_url, pool=pool, session=session)
-    from longlist.db.sqlite import SqliteDatabase
+        return PostgresDatabase(database_url, read_url=read_url, pool=pool, session=session)
+    from longlist.db.sqlite import LEAN, ROOMY, SqliteDatabase
 
-    return SqliteDatabase(sqlite_path)
+    return SqliteDatabase(sqlite_path, LEAN if session else ROOMY)

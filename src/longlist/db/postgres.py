@@ -10,10 +10,10 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
@@ -25,12 +25,16 @@ from longlist.db import (
     Figures,
     GroupMoves,
     Pool,
+    Reads,
     Row,
     UniqueViolation,
 )
 from longlist.db.events import one_statement
 from longlist.db.full_text import TSVECTOR
 from longlist.db.held import HELD, HELD_STATE
+
+if TYPE_CHECKING:
+    from longlist.db.replicas import Replicas
 
 _AWAY: Final = (
     OSError,
@@ -84,6 +88,23 @@ def _with_event(change: Change, parameters: int) -> str:
 def application_name(session: str) -> str:
     """What PostgreSQL calls the connections of a process."""
     return f"longlist {session}".strip()
+
+
+def each_host(database_url: str) -> list[str]:
+    """A URL for each host of one that names several."""
+    found = _HOSTS.match(database_url)
+    if found is None:
+        return [database_url]
+    return [found["start"] + host + found["rest"] for host in found["hosts"].split(",")]
+
+
+def session_settings(name: str) -> dict[str, str]:
+    """What every connection of a process sets; `name` as `application_name` gives it."""
+    return {
+        "application_name": name,
+        "jit": "off",
+        "idle_in_transaction_session_timeout": str(IDLE_MS),
+    }
 
 
 def sqlalchemy_url(database_url: str) -> str:
@@ -197,7 +218,7 @@ class PostgresSnapshot:
             yield batch
 
 
-async def _no_reset(_connection: Any) -> None:
+async def no_reset(_connection: Any) -> None:
     """Nothing here changes a session, so a returned connection needs no round trip to clean it."""
 
 
@@ -218,55 +239,17 @@ def _mapped(error: BaseException) -> BaseException:
     return error
 
 
-class PostgresDatabase:
-    """A pool of connections to one PostgreSQL installation."""
+class PostgresReads:
+    """Reads on the connections that `acquire` lends."""
 
-    slice_rows = 4000
-    turn_rows = 4000
-    one_writer = False
-    full_text = TSVECTOR
-
-    def __init__(self, database_url: str, *, pool: int, session: str = "") -> None:
-        self.dsn = database_url
-        self.url = sqlalchemy_url(database_url)
-        self._size = pool
-        self._name = application_name(session)
-        self._pool: Any = None
-
-    async def start(self) -> None:
-        try:
-            self._pool = await asyncpg.create_pool(
-                self.dsn,
-                min_size=1,
-                max_size=self._size,
-                reset=_no_reset,
-                command_timeout=300,
-                max_inactive_connection_lifetime=600,
-                server_settings={
-                    "application_name": self._name,
-                    "jit": "off",
-                    "idle_in_transaction_session_timeout": str(IDLE_MS),
-                },
-            )
-        except (*_AWAY, asyncpg.PostgresError, ValueError) as error:
-            raise DatabaseAway(
-                "The database cannot be reached; check LONGLIST_DATABASE_URL and that it runs."
-            ) from error
-
-    async def close(self) -> None:
-        if self._pool is not None:
-            try:
-                async with asyncio.timeout(10):
-                    await self._pool.close()
-            except TimeoutError:
-                self._pool.terminate()
-            self._pool = None
+    def __init__(self, acquire: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
+        self._acquire = acquire
 
     async def _in_transaction(
         self, body: Any, args: Any, kwargs: Any, *, autocommit: bool = False
     ) -> Any:
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+            async with self._acquire() as connection:
                 transaction = PostgresTransaction(connection)
                 if autocommit:
                     return await body(transaction, *args, **kwargs)
@@ -274,6 +257,92 @@ class PostgresDatabase:
                     return await body(transaction, *args, **kwargs)
         except _FAILURES as error:
             raise _mapped(error) from error
+
+    async def read(self, body: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self._in_transaction(body, args, kwargs, autocommit=True)
+
+    async def read_long(self, body: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            async with (
+                self._acquire() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                return await body(PostgresTransaction(connection), *args, **kwargs)
+        except _FAILURES as error:
+            raise _mapped(error) from error
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
+        try:
+            async with (
+                self._acquire() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                # A stream may wait long for a slow client, and holds no row.
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                yield PostgresSnapshot(connection)
+        except _FAILURES as error:
+            raise _mapped(error) from error
+
+
+class PostgresDatabase(PostgresReads):
+    """A pool of connections to one PostgreSQL installation."""
+
+    slice_rows = 4000
+    turn_rows = 4000
+    one_writer = False
+    full_text = TSVECTOR
+
+    def __init__(
+        self, database_url: str, *, pool: int, session: str = "", read_url: str = ""
+    ) -> None:
+        super().__init__(lambda: self._pool.acquire(timeout=ACQUIRE_S))
+        self.dsn = database_url
+        self.url = sqlalchemy_url(database_url)
+        self._size = pool
+        self._name = application_name(session)
+        self._pool: Any = None
+        self._read_url = read_url
+        self._replicas: Replicas | None = None
+
+    async def start(self) -> None:
+        try:
+            self._pool = await asyncpg.create_pool(
+                self.dsn,
+                # No floor: while the server is away the pool would try, and log, by itself.
+                min_size=0,
+                init_size=1,
+                max_size=self._size,
+                reset=no_reset,
+                command_timeout=300,
+                max_inactive_connection_lifetime=600,
+                server_settings=session_settings(self._name),
+            )
+        except (*_AWAY, asyncpg.PostgresError, ValueError) as error:
+            raise DatabaseAway(
+                "The database cannot be reached; check LONGLIST_DATABASE_URL and that it runs."
+            ) from error
+
+    @property
+    def reads(self) -> Reads:
+        if self._replicas is None and self._read_url:
+            from longlist.db.replicas import Replicas
+
+            self._replicas = Replicas(
+                self, each_host(self._read_url), size=self._size, name=self._name
+            )
+        return self._replicas or self
+
+    async def close(self) -> None:
+        if self._replicas is not None:
+            await self._replicas.close()
+        if self._pool is not None:
+            try:
+                async with asyncio.timeout(10):
+                    await self._pool.close()
+            except TimeoutError:
+                self._pool.terminate()
+            self._pool = None
 
     async def _write(self, body: Any, args: Any, kwargs: Any, *, autocommit: bool) -> Any:
         for attempt in range(1, ATTEMPTS + 1):
@@ -294,32 +363,6 @@ class PostgresDatabase:
     async def write_single(self, body: Any, *args: Any, **kwargs: Any) -> Any:
         """Each statement is its own transaction, which saves two round trips."""
         return await self._write(body, args, kwargs, autocommit=True)
-
-    async def read(self, body: Any, *args: Any, **kwargs: Any) -> Any:
-        return await self._in_transaction(body, args, kwargs, autocommit=True)
-
-    async def read_long(self, body: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_S) as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                return await body(PostgresTransaction(connection), *args, **kwargs)
-        except _FAILURES as error:
-            raise _mapped(error) from error
-
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
-        try:
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_S) as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                # A stream may wait long for a slow client, and holds no row.
-                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-                yield PostgresSnapshot(connection)
-        except _FAILURES as error:
-            raise _mapped(error) from error
 
     async def scrub(self) -> bool:
         """Free the dead rows; a plain VACUUM overwrites nothing that somebody may still read.
@@ -342,7 +385,10 @@ class PostgresDatabase:
         if pool is None:
             return Figures()
         idle = pool.get_idle_size()
-        return Figures(pool=Pool(most=self._size, busy=pool.get_size() - idle, idle=idle))
+        return Figures(
+            pool=Pool(most=self._size, busy=pool.get_size() - idle, idle=idle),
+            replicas=None if self._replicas is None else self._replicas.figures(),
+        )
 
     def wanted_since(self, moment: float) -> bool:
         return False

@@ -28,6 +28,7 @@ from longlist.db import (
     DiskFull,
     Figures,
     GroupMoves,
+    Reads,
     Row,
     UniqueViolation,
 )
@@ -53,10 +54,12 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -65536",
-    "PRAGMA mmap_size = 268435456",
     "PRAGMA journal_size_limit = 67108864",
 )
+ROOMY: Final = ("PRAGMA cache_size = -65536", "PRAGMA mmap_size = 268435456")
+LEAN: Final = ("PRAGMA cache_size = -32768", "PRAGMA mmap_size = 0")
+"""Of a worker: what it has mapped would count as its own memory, and grow with the database, while
+rows of an import seldom find a page again that one of before had used."""
 _PARAMETER: Final = re.compile(r"\$(\d+)")
 
 
@@ -97,12 +100,12 @@ def _drive(body: Coroutine[Any, Any, Any]) -> Any:
     raise RuntimeError("A transaction's body awaited something other than its transaction.")
 
 
-def connect(path: Path | str) -> sqlite3.Connection:
-    """A connection with the settings that every user of the file shares."""
+def connect(path: Path | str, memory: Sequence[str] = ROOMY) -> sqlite3.Connection:
+    """A connection with the settings that every user of the file shares; `memory` is its own."""
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=5.0
     )
-    for pragma in _PRAGMAS:
+    for pragma in (*_PRAGMAS, *memory):
         connection.execute(pragma)
     return connection
 
@@ -253,8 +256,9 @@ class SqliteDatabase:
     one_writer = True
     full_text = FTS5
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory: Sequence[str] = ROOMY) -> None:
         self.path = path
+        self._memory = memory
         self.url = f"sqlite:///{path}"
         self.batches = Tally(SIZES)
         self._lock_waits = Tally(SECONDS)
@@ -266,9 +270,9 @@ class SqliteDatabase:
     async def start(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._writer = connect(self.path)
+            self._writer = self._connect()
             self._writer.execute("PRAGMA busy_timeout = 0")
-            self._reader = connect(self.path)
+            self._reader = self._connect()
             self._turns = Turns(self.path)
         except (sqlite3.Error, OSError) as error:
             raise DatabaseAway(f"The database file cannot be opened: {error}") from error
@@ -278,6 +282,9 @@ class SqliteDatabase:
         self._reader_threads = ThreadPoolExecutor(READERS, "sqlite-reader")
         self._idle_readers: list[sqlite3.Connection] = []
         self._task = asyncio.get_running_loop().create_task(self._serve_writes())
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect(self.path, self._memory)
 
     async def close(self) -> None:
         if self._task is None:
@@ -291,6 +298,10 @@ class SqliteDatabase:
         for connection in (self._reader, *self._idle_readers, self._writer):
             connection.close()
         self._turns.close()
+
+    @property
+    def reads(self) -> Reads:
+        return self
 
     def figures(self) -> Figures:
         return Figures(batches=self.batches, lock_waits=self._lock_waits)
@@ -431,7 +442,7 @@ class SqliteDatabase:
             raise _mapped(error) from error
 
     def _take_reader(self) -> sqlite3.Connection:
-        return self._idle_readers.pop() if self._idle_readers else connect(self.path)
+        return self._idle_readers.pop() if self._idle_readers else self._connect()
 
     def _read_in_thread(self, body: Any, args: Any, kwargs: Any) -> Any:
         connection = self._take_reader()
@@ -467,7 +478,7 @@ class SqliteDatabase:
         """
 
         def checkpoint() -> bool:
-            connection = connect(self.path)
+            connection = self._connect()
             try:
                 connection.execute(f"PRAGMA busy_timeout = {_SCRUB_WAIT_MS}")
                 busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
