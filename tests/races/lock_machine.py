@@ -26,7 +26,8 @@ from longlist.jobs import Rest
 from longlist.prospecting import monitor_store, monitors
 from longlist.prospecting import source_store as sources
 from longlist.prospecting import store as jobs
-from longlist.prospecting.runner import Claim, Page
+from longlist.prospecting.reading import Page
+from longlist.prospecting.runner import Claim
 from longlist.prospecting.sources import SourceRow
 from longlist.prospecting.start import StartUrlUpload, start
 from longlist.prospects import intake

@@ -22,7 +22,8 @@ from longlist.app import App
 from longlist.context import Installation
 from longlist.db import postgres, sqlite
 from longlist.limits import MemoryLimiter
-from longlist.prospecting.runner import KIND, Claim, Page, ProspectingRunner
+from longlist.prospecting.reading import Page
+from longlist.prospecting.runner import KIND, Claim, ProspectingRunner
 from longlist.server.reader import Limits
 from longlist.telemetry import configure_logs
 

@@ -8,7 +8,8 @@ from contextlib import aclosing
 import pytest
 
 from longlist.jobs import JobFailed
-from longlist.prospecting.runner import Claim, Page, ProspectingRunner
+from longlist.prospecting.reading import Page
+from longlist.prospecting.runner import Claim, ProspectingRunner
 from tests.harness.tenant import Tenant
 from tests.harness.worker import HandWorker
 from tests.prospecting import scripted

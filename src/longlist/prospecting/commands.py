@@ -14,19 +14,35 @@ import typer
 from longlist.console import Trouble, id_of, load_settings, name_of, program, show_json, transact
 from longlist.remote.command import AccountGroup as AccountGroupOption
 from longlist.remote.command import Key, Profile, Url
+from longlist.remote.completion import fields
 
 if TYPE_CHECKING:
-    from longlist_client import AccountGroup, Job
+    from longlist_client import AccountGroup, FileImport, Job, UploadedFile
 
     from longlist.context import Context
-    from longlist.prospecting.importing import Report
+    from longlist.prospecting.importing import Rehearsal, Report, Wanted
     from longlist.remote.connection import Remote, Target
     from longlist.remote.progress import Progress
     from longlist.settings import Settings
 
+_DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _KEY_NAME: Final = "longlist import"
 _KEY_MS: Final = 3_600_000
 _PERMISSIONS: Final = ("audiences:read", "prospecting:read", "prospecting:write")
+
+ByHand = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="COLUMN=FIELD",
+        help="What a column is, such as Mail=email or Firm=company.name; COLUMN= leaves it out."
+        " May be repeated; the other columns stay as they are suggested.",
+        autocompletion=fields,
+    ),
+]
+FailedRows = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the rows that fail to this CSV file.")
+]
 
 
 class Borrowed(NamedTuple):
@@ -47,6 +63,15 @@ def import_file(
     audience_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Fill this audience.")
     ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Make the --audience, also beside one of its name.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would happen; up to 100,000 rows.")
+    ] = False,
+    map_: ByHand = None,
+    failed_rows: FailedRows = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite --failed-rows.")] = False,
     account_group: AccountGroupOption = None,
     max_results: Annotated[
         int | None, typer.Option(min=1, help="Import at most so many rows.")
@@ -61,29 +86,59 @@ def import_file(
     Without a key it works on the database of the settings: through the server that runs there, or
     one of its own for the time of the command.
     """
+    from longlist.prospecting.importing import Wanted, mapping_by_hand
     from longlist.remote.connection import target
     from longlist.remote.exits import explained
 
     if (audience is None) == (audience_id is None):
         raise typer.BadParameter("Name the --audience, or give its --audience-id.")
+    if new and audience is None:
+        raise typer.BadParameter("A --new audience needs a name: --audience NAME.")
+    if failed_rows is not None:
+        _check_failed_rows(failed_rows, dry_run, force)
     name = "" if audience is None else name_of(audience, "an audience")
     if account_group is not None:
         id_of(account_group, "an account group")
     if audience_id is not None:
         id_of(audience_id, "an audience")
+    mapping = mapping_by_hand(map_ or [])
     if not file.is_file():
         raise Trouble(f"There is no file {file}.")
+    wanted = Wanted(file, name, audience_id, new, mapping, max_results, failed_rows)
     where = target(url, key, profile, account_group)
     with _connected(where, account_group) as (remote, hint), explained(remote.url):
-        report = _run(remote, file, name, audience_id, max_results)
+        is_done = _import(remote, wanted, dry_run=dry_run, json=json)
+        if hint and not json:
+            typer.echo(hint)
+    if not is_done:
+        raise typer.Exit(1)
+
+
+def _check_failed_rows(path: Path, dry_run: bool, force: bool) -> None:
+    """Raise typer.BadParameter where the failed rows could not be written at the end."""
+    if dry_run:
+        raise typer.BadParameter("A --dry-run has no rows to write: leave out --failed-rows.")
+    if path.exists() and not force:
+        raise typer.BadParameter(f"{path} is there already: add --force to overwrite it.")
+    if not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"There is no folder {path.parent}.")
+
+
+def _import(remote: Remote, wanted: Wanted, *, dry_run: bool, json: bool) -> bool:
+    """Import, or tell what would happen; False for a job that did not complete."""
+    if dry_run:
+        would = _rehearse(remote, wanted)
+        if json:
+            show_json(would)
+        else:
+            _show_rehearsal(would, wanted.file)
+        return True
+    report = _run(remote, wanted)
     if json:
         show_json(report)
     else:
-        _show(report, file)
-        if hint:
-            typer.echo(hint)
-    if report.status != "completed":
-        raise typer.Exit(1)
+        _show(report, wanted)
+    return report.status == "completed"
 
 
 @contextmanager
@@ -164,36 +219,93 @@ def _give_back(settings: Settings, key_id: bytes) -> None:
     transact(keys.revoke_everywhere, key_id, settings=settings)
 
 
-def _run(
-    remote: Remote, file: Path, name: str, audience_id: str | None, max_results: int | None
-) -> Report:
+class Prepared(NamedTuple):
+    """An import whose file is there: what to start, and into which audience."""
+
+    uploaded: UploadedFile
+    source: FileImport
+    audience_id: str | None
+    name: str
+
+    @property
+    def new_name(self) -> str | None:
+        """The name of the audience that is made; None where one is filled."""
+        return self.name if self.audience_id is None else None
+
+
+def _prepare(account: AccountGroup, wanted: Wanted, shown: Progress) -> Prepared:
     from longlist_client import FileImport
 
     from longlist.prospecting import importing
     from longlist.remote.connection import the_one_named
+
+    audience_id, name = wanted.audience_id, wanted.name
+    if audience_id is not None:
+        name = account.audiences.get(audience_id).name
+    elif not wanted.is_new:
+        audience_id = the_one_named(account, name)
+    sent = shown.bar("Uploading", wanted.file.stat().st_size)
+    uploaded = importing.upload(account, wanted.file, sent)
+    mapping = importing.whole_mapping(uploaded, wanted.mapping) if wanted.mapping else None
+    source = FileImport(file_id=uploaded.file_id, mapping=mapping)
+    return Prepared(uploaded, source, audience_id, name)
+
+
+def _rehearse(remote: Remote, wanted: Wanted) -> Rehearsal:
+    from longlist.prospecting import importing
+    from longlist.remote.progress import progress
+
+    account = remote.account
+    with progress() as shown:
+        ready = _prepare(account, wanted, shown)
+    uploaded = ready.uploaded
+    with importing.mapping_explained(uploaded):
+        would = account.prospecting.dry_run(
+            ready.source,
+            audience_id=ready.audience_id,
+            audience_name=ready.new_name,
+            max_results=wanted.max_results,
+        )
+    return importing.Rehearsal(
+        dry_run=True,
+        audience_id=would.audience_id,
+        audience_name=ready.name,
+        account_group_id=account.scope.account_group_id,
+        counts=msgspec.to_builtins(would.counts),
+        estimated_credits=would.estimated_credits,
+        format=uploaded.format,
+        encoding=uploaded.encoding,
+        delimiter=uploaded.delimiter,
+        skipped_lines=uploaded.skipped_lines,
+        mapping=dict(ready.source.mapping or uploaded.suggested_mapping),
+    )
+
+
+def _run(remote: Remote, wanted: Wanted) -> Report:
+    from longlist.prospecting import importing
     from longlist.remote.progress import progress
 
     began = time.monotonic()
-    account = remote.account
-    if audience_id is None:
-        audience_id = the_one_named(account, name)
-    else:
-        name = account.audiences.get(audience_id).name
+    account, most = remote.account, wanted.max_results
     with progress() as shown:
-        uploaded = importing.upload(account, file, shown.bar("Uploading", file.stat().st_size))
-        started = account.prospecting.start(
-            FileImport(file_id=uploaded.file_id),
-            audience_id=audience_id,
-            audience_name=name if audience_id is None else None,
-            max_results=max_results,
-        )
-        expected = min(uploaded.row_estimate, max_results or uploaded.row_estimate)
-        job = _follow(account, started.job_id, shown, shown.bar("Importing", expected))
+        ready = _prepare(account, wanted, shown)
+        with importing.mapping_explained(ready.uploaded):
+            started = account.prospecting.start(
+                ready.source,
+                audience_id=ready.audience_id,
+                audience_name=ready.new_name,
+                max_results=most,
+            )
+        estimate = ready.uploaded.row_estimate
+        moved = shown.bar("Importing", min(estimate, most or estimate))
+        job = _follow(account, started.job_id, shown, moved)
+    if wanted.failed_rows is not None:
+        importing.save_failed(account, job, wanted.failed_rows)
     return importing.Report(
         job_id=job.job_id,
         status=job.status,
         audience_id=job.audience_id,
-        audience_name=name,
+        audience_name=ready.name,
         account_group_id=account.scope.account_group_id,
         counts=msgspec.to_builtins(job.counts),
         reasons=importing.reasons(account, job),
@@ -217,18 +329,12 @@ def _follow(
             return jobs.cancel(account, job_id)
 
 
-def _show(report: Report, file: Path) -> None:
-    from longlist.prospecting.importing import OUTCOMES
-
-    counts = report.counts
-    width = max(len(f"{counts['received']:,}"), 5)
+def _show(report: Report, wanted: Wanted) -> None:
     typer.echo(
-        f"{file.name} -> {report.audience_name} (audience {report.audience_id}):"
+        f"{wanted.file.name} -> {report.audience_name} (audience {report.audience_id}):"
         f" {report.status} in {report.seconds} s"
     )
-    for outcome in OUTCOMES:
-        typer.echo(f"  {outcome:<10}{counts[outcome]:>{width},}")
-    typer.echo(f"  {'rows':<10}{counts['received']:>{width},}")
+    _show_counts(report.counts)
     if report.error is not None:
         typer.echo(f"The job failed: {report.error['message']} ({report.error['code']})")
     for reason in report.reasons:
@@ -238,3 +344,36 @@ def _show(report: Report, file: Path) -> None:
         typer.echo(
             f"  {reason.rows:,} {reason.outcome}: {reason.reason} (line {lines}): {reason.message}"
         )
+    if wanted.failed_rows is not None:
+        failed = report.counts["failed"]
+        rows = "row" if failed == 1 else "rows"
+        typer.echo(f"Wrote {failed:,} failed {rows} to {wanted.failed_rows}.")
+
+
+def _show_counts(counts: dict[str, int]) -> None:
+    from longlist.prospecting.importing import OUTCOMES
+
+    width = max(len(f"{counts['received']:,}"), 5)
+    for outcome in OUTCOMES:
+        typer.echo(f"  {outcome:<10}{counts[outcome]:>{width},}")
+    typer.echo(f"  {'rows':<10}{counts['received']:>{width},}")
+
+
+def _show_rehearsal(would: Rehearsal, file: Path) -> None:
+    from longlist.remote.exits import clean
+
+    into = "a new audience" if would.audience_id is None else f"audience {would.audience_id}"
+    typer.echo(f"{file.name} -> {would.audience_name} ({into}): a dry run, nothing was changed")
+    _show_counts(would.counts)
+    if would.estimated_credits:
+        typer.echo(f"It would cost up to {would.estimated_credits:,} credits.")
+    facts = [would.format.upper()]
+    if would.encoding is not None:
+        facts.append(would.encoding)
+    if would.delimiter is not None:
+        facts.append(f"delimiter {_DELIMITERS.get(would.delimiter, would.delimiter)}")
+    if would.skipped_lines:
+        facts.append(f"{would.skipped_lines:,} lines before the header skipped")
+    typer.echo(f"Found: {', '.join(facts)}")
+    for column, field in would.mapping.items():
+        typer.echo(f"  {clean(column, 64)} -> {field or '(left out)'}")

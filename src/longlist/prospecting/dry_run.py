@@ -20,7 +20,14 @@ from longlist.prospecting.links import links_of
 from longlist.prospecting.source_tokens import TokenUnreadable
 from longlist.prospecting.sources import DatabaseSource, LocalSource
 from longlist.prospecting.sources.file_import import FileImport
-from longlist.prospecting.sources.kept import Kept, KeptDirectory, KeptFile, KeptUrls, open_source
+from longlist.prospecting.sources.kept import (
+    Kept,
+    KeptDirectory,
+    KeptFile,
+    KeptUrls,
+    file_source,
+    open_source,
+)
 from longlist.prospecting.sources.opening import UNREADABLE_MESSAGE
 from longlist.prospecting.sources.providers import SetUp
 from longlist.prospecting.start import (
@@ -105,6 +112,8 @@ async def _readable_source(
 
     Raises Unprocessable (DRY_RUN_UNAVAILABLE) for what only a provider could tell, and JobFailed.
     """
+    if isinstance(kept.source, KeptFile):
+        return file_source(kept.source, file, _PAGE_ROWS)
     set_ups: Sequence[SetUp] = ()
     page_rows = _PAGE_ROWS
     if isinstance(kept.source, KeptDirectory):
@@ -113,8 +122,8 @@ async def _readable_source(
             set_ups = await sources.set_ups(ctx, "directory_search")
         except TokenUnreadable:
             raise JobFailed("SOURCE_ERROR", UNREADABLE_MESSAGE) from None
-    if isinstance(kept.source, KeptFile | KeptUrls | KeptDirectory):
-        source = open_source(ctx.installation, ctx.group, kept, file, set_ups, page_rows)
+    if isinstance(kept.source, KeptUrls | KeptDirectory):
+        source = open_source(ctx.installation, ctx.group, kept.source, set_ups, page_rows)
         if isinstance(source, LocalSource | DatabaseSource):
             return source
     raise Unprocessable(

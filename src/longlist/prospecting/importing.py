@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httpx2
 import msgspec
+import typer
 
 from longlist.console import Trouble
+from longlist.prospecting.mapping import FIELDS
+from longlist.remote.exits import Exit, clean
 from longlist.text import one_line
 
 if TYPE_CHECKING:
@@ -19,6 +23,22 @@ if TYPE_CHECKING:
 
 _LINES_SHOWN: Final = 5
 OUTCOMES: Final = ("added", "updated", "unchanged", "skipped", "failed")
+
+
+class Wanted(NamedTuple):
+    """An import as it was asked for.
+
+    An audience with the id, or with the name: one that is there, unless a new one is wanted.
+    `mapping`: the columns that were mapped by hand; None leaves a column out.
+    """
+
+    file: Path
+    name: str
+    audience_id: str | None
+    is_new: bool
+    mapping: Mapping[str, str | None]
+    max_results: int | None
+    failed_rows: Path | None
 
 
 class Reason(msgspec.Struct):
@@ -43,6 +63,77 @@ class Report(msgspec.Struct, rename="camel"):
     reasons: list[Reason]
     error: dict[str, str] | None
     seconds: float
+
+
+class Rehearsal(msgspec.Struct, rename="camel"):
+    """What an import would do. `audience_id` is None where it would make a new audience."""
+
+    dry_run: bool
+    audience_id: str | None
+    audience_name: str
+    account_group_id: str
+    counts: dict[str, int]
+    estimated_credits: int
+    format: str
+    encoding: str | None
+    delimiter: str | None
+    skipped_lines: int
+    mapping: dict[str, str | None]
+
+
+def mapping_by_hand(pairs: Sequence[str]) -> dict[str, str | None]:
+    """The mapping that `COLUMN=FIELD` texts give. Raises typer.BadParameter."""
+    found: dict[str, str | None] = {}
+    for pair in pairs:
+        # A column may have an equals sign in its name; a field has none.
+        column, equals, field = pair.rpartition("=")
+        if not equals or not column or column in found:
+            raise typer.BadParameter("Map each column once, as --map COLUMN=FIELD.")
+        if field and field not in FIELDS:
+            raise typer.BadParameter(
+                f"There is no field {clean(field, 64)!r}. The fields are: {', '.join(FIELDS)}."
+            )
+        found[column] = field or None
+    return found
+
+
+def whole_mapping(
+    uploaded: UploadedFile, by_hand: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """The suggested mapping with columns mapped by hand, which go first for their field.
+
+    Raises Trouble for a column that the file does not have.
+    """
+    unknown = [column for column in by_hand if column not in uploaded.columns]
+    if unknown:
+        columns = clean(", ".join(uploaded.columns))
+        raise Trouble(
+            f"The file has no column {clean(unknown[0], 64)!r}. Its columns are: {columns}.",
+            Exit.USAGE,
+        )
+    taken = set(by_hand.values())
+    suggested = {
+        column: None if field in taken else field
+        for column, field in uploaded.suggested_mapping.items()
+    }
+    return {**suggested, **by_hand}
+
+
+@contextmanager
+def mapping_explained(uploaded: UploadedFile) -> Iterator[None]:
+    """Raise Trouble that names the columns where the server refuses a mapping inside."""
+    from longlist_client import MappingInvalid
+
+    try:
+        yield
+    except MappingInvalid as error:
+        wrong = clean(" ".join(issue.message for issue in error.issues))
+        columns = clean(", ".join(uploaded.columns))
+        raise Trouble(
+            f"{wrong} The columns of the file are: {columns}. Say what they are with --map"
+            f" COLUMN=FIELD. The fields are: {', '.join(FIELDS)}.",
+            Exit.USAGE,
+        ) from error
 
 
 def is_longlist(url: str, key: str) -> bool:
@@ -102,3 +193,12 @@ def reasons(account: AccountGroup, job: Job) -> list[Reason]:
                 if len(reason.lines) < _LINES_SHOWN:
                     reason.lines.append(int(row["line"] or row["position"]))
     return sorted(found.values(), key=lambda reason: (reason.outcome, -reason.rows))
+
+
+def save_failed(account: AccountGroup, job: Job, path: Path) -> None:
+    """Write the rows that failed to a CSV file, whole or not at all. Raises Trouble."""
+    try:
+        with account.prospecting.export_rows(job.job_id, outcome="failed") as download:
+            download.save(path)
+    except OSError as error:
+        raise Trouble(f"{path} cannot be written: {error.strerror}.") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Final
 
@@ -28,7 +28,7 @@ _IDENTITY: Final = frozenset({"providerId", "publicIdentifier", "linkedinUrl", "
 _TO_LINK: Final = 2
 _NONE: Final = bytes(KEY_BYTES)
 _log = logging.getLogger("longlist.prospecting")
-_PRAGMAS: Final = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -16384")
+_PRAGMAS: Final = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -8192")
 _KEYS: Final = tuple(f"substr(keys, {1 + KEY_BYTES * at}, {KEY_BYTES})" for at in range(3))
 _LINKING: Final = tuple(
     f"INSERT OR IGNORE INTO linking SELECT {key} FROM rows WHERE {key} <> ?"
@@ -40,18 +40,8 @@ _LINKED: Final = "SELECT DISTINCT keys FROM rows WHERE " + " OR ".join(
 )
 
 
-class Abandoned(Exception):
-    """Nobody waits for the links any more."""
-
-
-def links_of(
-    hasher: KeyHasher, file: FileImport, abandoned: Callable[[], bool] = lambda: False
-) -> Links:
-    """Look a file through. Raises JobFailed as reading it does, and Abandoned.
-
-    `abandoned` is asked now and then: it takes a minute for millions of rows, in a thread that
-    nobody can cancel, and a cancelled job or a worker that stops shall not wait for its end.
-    """
+def links_of(hasher: KeyHasher, file: FileImport) -> Links:
+    """Look a file through, which takes a minute for millions of rows. Raises JobFailed."""
     mapping = {
         column: field if field in _IDENTITY else None for column, field in file.mapping.items()
     }
@@ -63,10 +53,9 @@ def links_of(
         scratch.execute("CREATE TABLE rows (keys BLOB NOT NULL)")
         scratch.execute("CREATE TABLE linking (key BLOB PRIMARY KEY) WITHOUT ROWID")
         scratch.execute("BEGIN")
-        rows = _packed(hasher, msgspec.structs.replace(file, mapping=mapping), abandoned)
+        rows = _packed(hasher, msgspec.structs.replace(file, mapping=mapping))
         scratch.executemany("INSERT INTO rows VALUES (?)", rows)
         for statement in _LINKING:
-            _go_on(abandoned)
             scratch.execute(statement, (_NONE,))
         linked = scratch.execute(_LINKED).fetchmany(MAX_LINKED + 1)
     if len(linked) > MAX_LINKED:
@@ -75,17 +64,9 @@ def links_of(
     return links_among(_unpacked(keys) for (keys,) in linked)
 
 
-def _go_on(abandoned: Callable[[], bool]) -> None:
-    if abandoned():
-        raise Abandoned
-
-
-def _packed(
-    hasher: KeyHasher, file: FileImport, abandoned: Callable[[], bool]
-) -> Iterator[tuple[bytes]]:
+def _packed(hasher: KeyHasher, file: FileImport) -> Iterator[tuple[bytes]]:
     """The keys of the rows that have some, in 48 bytes each."""
     for page in file.read_pages(None):
-        _go_on(abandoned)
         for row in page.rows:
             if row.reason is not None:
                 continue

@@ -67,6 +67,18 @@ async def find(ctx: Context, audience_id: bytes) -> Stored | None:
     return None if row is None else _stored(row)
 
 
+async def list_page(ctx: Context, *, before: bytes, limit: int) -> list[Stored]:
+    """Up to `limit` monitors of the account group, those of the newest audiences first."""
+    rows = await ctx.tx.all(
+        f"SELECT {_COLUMNS} FROM monitors WHERE account_group_id = $1 AND audience_id < $2"
+        " ORDER BY audience_id DESC LIMIT $3",
+        ctx.group,
+        before,
+        limit,
+    )
+    return [_stored(row) for row in rows]
+
+
 async def get(ctx: Context, audience_id: bytes) -> Stored:
     """The monitor of an audience, whose tag the request's If-Match allows.
 

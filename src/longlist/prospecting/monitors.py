@@ -127,6 +127,21 @@ async def put(ctx: Context, audience_id: bytes, body: PutMonitor) -> Stored:
     return await store.write(ctx, audience_id, *wanted, next_run_at)
 
 
+async def switch(ctx: Context, audience_id: bytes, *, on: bool) -> Stored:
+    """Switch a monitor on or off, all else unchanged.
+
+    Off is always possible; on has the refusals of `put`. Raises NotFound as well.
+    """
+    await store.hold_audience(ctx, audience_id)
+    found = await store.get(ctx, audience_id)
+    if on:
+        body = PutMonitor(source_of(found), found.interval_minutes, enabled=True)
+        return await put(ctx, audience_id, body)
+    if not found.enabled:
+        return found
+    return await store.write(ctx, audience_id, found.source, found.interval_minutes, False, None)
+
+
 async def _check_cap(ctx: Context, source: MonitoredSource) -> None:
     try:
         await check_caps(ctx, source, await accounts.get(ctx))

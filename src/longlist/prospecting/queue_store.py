@@ -88,6 +88,7 @@ async def take_over_everywhere(
             ctx.tx = tx
             found = store.job(row[:-2])
             await store.end(ctx, found, "failed", "INTERNAL_ERROR", RESCUED_MESSAGE)
+            installation.jobs_ended["given_up"] += 1
     return len(rows)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
@@ -21,15 +20,17 @@ from longlist.prospecting import monitor_store as monitors
 from longlist.prospecting import queue_store as queue
 from longlist.prospecting import source_store as sources
 from longlist.prospecting import store
+from longlist.prospecting.apart import pages_of
 from longlist.prospecting.entries import entry_of
 from longlist.prospecting.monitors import run_due
+from longlist.prospecting.reading import Page, Reading
 from longlist.prospecting.source_tokens import TokenUnreadable
 from longlist.prospecting.sources import SourcePage
 from longlist.prospecting.sources.kept import NO_PROVIDER_MESSAGE, Kept
 from longlist.prospecting.sources.opening import Opening
 from longlist.prospecting.sources.providers import SetUp
 from longlist.prospects import intake
-from longlist.prospects.intake import Counts, Entry
+from longlist.prospects.intake import Counts
 
 KIND = "prospecting"
 _AT_END: Final = "\x03"
@@ -56,13 +57,6 @@ class Claim(msgspec.Struct):
 def described(claim: Claim) -> dict[str, str]:
     """What a trace tells of a job."""
     return {"longlist.job_id": claim.job.id.hex(), "longlist.source_kind": claim.job.source_kind}
-
-
-class Page(msgspec.Struct):
-    """A page made ready outside any transaction: rows checked, normalised and with their keys."""
-
-    entries: list[Entry]
-    cursor: str | None
 
 
 class ProspectingRunner:
@@ -123,23 +117,29 @@ class ProspectingRunner:
         return await queue.release(ctx, claim.job.id, claim.job.token)
 
     async def pages(self, claim: Claim) -> AsyncGenerator[Page, None]:
-        job, hasher = claim.job, self._installation.hasher(claim.group)
+        job = claim.job
         if job.cursor == _AT_END:
             return
-        abandoned = threading.Event()
-        try:
-            links = await asyncio.to_thread(claim.source.links, hasher, abandoned.is_set)
-        finally:
-            abandoned.set()
-        # Of the first page a part may have been taken already: a quota ended in the middle of it.
-        done = job.counts.received
+        done, file = job.counts.received, claim.source.file_import()
+        if file is None:
+            pages = self._found(claim, done)
+        else:
+            secret = self._installation.identity_secret(claim.group)
+            pages = pages_of(Reading(secret, file, job.cursor, done))
+        # Closed with this generator: a source may hold a connection, or a process.
+        async with aclosing(pages):
+            async for page in pages:
+                yield page
+
+    async def _found(self, claim: Claim, done: int) -> AsyncGenerator[Page, None]:
+        hasher = self._installation.hasher(claim.group)
 
         def prepare(page: SourcePage) -> Page:
+            # Of the first page a part may have been taken: a quota ended in the middle of it.
             rows = [row for row in page.rows if row.position > done]
-            return Page([links.widen(entry_of(hasher, row)) for row in rows], page.cursor)
+            return Page([entry_of(hasher, row) for row in rows], page.cursor)
 
-        # Closed with this generator: a source may hold a connection.
-        async with aclosing(claim.source.pages(job.cursor, done)) as pages:
+        async with aclosing(claim.source.pages(claim.job.cursor, done)) as pages:
             async for page in pages:
                 yield await asyncio.to_thread(prepare, page)
 

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -34,8 +34,6 @@ T = TypeVar("T")
 app = typer.Typer(
     help="People-search providers and directories.", no_args_is_help=True, rich_markup_mode=None
 )
-
-_MOST_TOKEN: Final = 4096
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What the source is called.")]
@@ -193,6 +191,8 @@ def _settings(provider: Provider, pairs: list[str]) -> dict[str, str]:
 
 def _token(file: str | None) -> str:
     """The token of a file, of standard input, or typed in without being shown. Raises Trouble."""
+    from longlist.prospecting import source_tokens as tokens
+
     if file not in (None, "-"):
         try:
             text = Path(file).read_text(encoding="utf-8")
@@ -203,10 +203,8 @@ def _token(file: str | None) -> str:
     else:
         text = sys.stdin.readline()
     token = text.strip()
-    if not token or len(token) > _MOST_TOKEN or not all("!" <= char <= "~" for char in token):
-        raise Trouble(
-            f"A token is one line of visible ASCII characters, at most {_MOST_TOKEN} of them."
-        )
+    if not tokens.is_usable(token):
+        raise Trouble(tokens.FORM)
     return token
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from longlist.context import Context, Installation
 from longlist.db import Row, Transaction
+from longlist.errors import NotFound
 from longlist.ids import new_id
 from longlist.prospecting import source_tokens as tokens
 from longlist.prospecting.sources import registry
@@ -85,6 +86,18 @@ async def find(ctx: Context, name: str) -> StoredSource | None:
         name,
     )
     return None if row is None else _stored(row)
+
+
+async def get(ctx: Context, source_id: bytes) -> StoredSource:
+    """The source of this id in the account group. Raises NotFound."""
+    row = await ctx.tx.one(
+        f"SELECT {_COLUMNS} FROM sources WHERE account_group_id = $1 AND id = $2",
+        ctx.group,
+        source_id,
+    )
+    if row is None:
+        raise NotFound("There is no such source.", "Choose one of the list of sources.")
+    return _stored(row)
 
 
 async def add(

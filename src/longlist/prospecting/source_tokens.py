@@ -21,6 +21,15 @@ _NONCE_BYTES: Final = 12
 _LEAST_BYTES: Final = len(_FORM) + _NONCE_BYTES + 16
 
 
+MOST_CHARACTERS: Final = 4096
+FORM: Final = f"A token is one line of visible ASCII characters, at most {MOST_CHARACTERS} of them."
+
+
+def is_usable(token: str) -> bool:
+    """Whether a token has the FORM of one: it goes into a header of HTTP."""
+    return 0 < len(token) <= MOST_CHARACTERS and all("!" <= char <= "~" for char in token)
+
+
 class TokenUnreadable(Exception):
     """A kept token cannot be decrypted; the text names the source and is for the operator."""
 

@@ -21,13 +21,14 @@ from longlist.context import Context
 from longlist.db import Row
 from longlist.errors import Issue, NotFound, Unprocessable
 from longlist.events import store as events
-from longlist.ids import rfc3339, rfc3339_or_none
+from longlist.ids import first_id, rfc3339, rfc3339_or_none
 from longlist.prospecting import file_store as files
 from longlist.prospecting import quota_store as quotas
 from longlist.prospects.intake import Counts, Outcome, OutcomeName, Reason
 
 JobStatus = Literal["queued", "running", "completed", "failed", "cancelled"]
 _RACES: Final = 5
+_DAY_MS: Final = 86_400_000
 SourceKind = Literal[
     "linkedin_search", "sales_navigator", "post_commenters", "url_upload", "file_import",
     "directory_search",
@@ -136,6 +137,21 @@ async def list_page(
         *args,
     )
     return [job(row) for row in rows]
+
+
+async def counts_by_day(ctx: Context, since: int) -> dict[int, Counts]:
+    """What became of the rows of jobs that began since an instant, by UTC day since 1970.
+
+    A day's jobs are those that were started on it, whenever they end.
+    """
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in _COUNTS.split(", "))
+    rows = await ctx.tx.all(
+        f"SELECT created_at / {_DAY_MS}, {sums} FROM prospecting_jobs"
+        f" WHERE account_group_id = $1 AND id >= $2 GROUP BY created_at / {_DAY_MS}",
+        ctx.group,
+        first_id(since),
+    )
+    return {row[0]: Counts(*row[1:]) for row in rows}
 
 
 async def create(
@@ -324,7 +340,9 @@ async def cancel(ctx: Context, job_id: bytes) -> Job:
         ctx.now,
     )
     if row is not None:
-        return await end(ctx, job(row), "cancelled")
+        cancelled = await end(ctx, job(row), "cancelled")
+        ctx.installation.jobs_ended["cancelled"] += 1
+        return cancelled
     found = await get(ctx, job_id)
     raise Unprocessable(
         "The job has already ended.",

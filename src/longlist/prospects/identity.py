@@ -98,7 +98,7 @@ class KeyHasher:
         return hashed.digest()
 
 
-class Keys(msgspec.Struct, frozen=True, gc=False):
+class Keys(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A person's keys; `name_company` only where there is no other."""
 
     provider_id: bytes | None = None
@@ -130,6 +130,11 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     public_identifier: bytes | None = None
     email: bytes | None = None
     name_company: bytes | None = None
+
+    def values(self) -> list[bytes]:
+        """The keys there are."""
+        named = (self.provider_id, self.public_identifier, self.email, self.name_company)
+        return [key for key in named if key is not None]
 
 
 class Match(msgspec.Struct, frozen=True):

@@ -7,8 +7,10 @@ one outcome, and the outcomes add up to the rows (contract 5.0).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Literal
+from itertools import chain
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -58,7 +60,7 @@ class Counts(msgspec.Struct):
         )
 
 
-class Entry(msgspec.Struct, gc=False):
+class Entry(msgspec.Struct, gc=False, array_like=True):
     """One row to take in: a person with keys, an existing prospect, or a refusal.
 
     `linked`: the keys that other rows of the source have for the same person (`linking`).
@@ -114,6 +116,7 @@ class _Known(msgspec.Struct, gc=False):
     seen: bool = False
 
 
+_OUTCOMES: Final[tuple[OutcomeName, ...]] = get_args(OutcomeName)
 _NAMED_IDS: Final = 10
 _NOBODY: Final = Match()
 _SEEN_MESSAGE: Final = "This person was in an earlier row of the same source."
@@ -127,7 +130,7 @@ class _Batch:
     def __init__(self, hasher: KeyHasher) -> None:
         self.hasher = hasher
         self.known: dict[bytes, _Known] = {}
-        self.by_key: dict[bytes, set[bytes]] = {}
+        self.by_key: dict[bytes, tuple[bytes, ...]] = {}
         self.suppressed: set[bytes] = set()
         self._new: Iterator[bytes] = iter(())
 
@@ -137,9 +140,10 @@ class _Batch:
 
     def learn(self, known: _Known) -> None:
         """Make a person findable by their keys."""
-        self.known[known.id] = known
-        for key in _all_keys(known.candidate):
-            self.by_key.setdefault(key, set()).add(known.id)
+        id_, by_key = known.id, self.by_key
+        self.known[id_] = known
+        for key in known.candidate.values():
+            by_key[key] = (id_,) if key not in by_key else (*by_key[key], id_)
 
     def decide_up_to(self, entries: Sequence[Entry], most: int | None) -> list[Outcome]:
         """What becomes of the rows, up to the one that is the `most`th to be added or updated."""
@@ -192,8 +196,10 @@ class _Batch:
         return self._join(entry, known, changed=self._merge(known, person))
 
     def _match(self, keys: Keys) -> Match:
-        ids = {id_ for key in keys.values() for id_ in self.by_key.get(key, ())}
-        return decide(keys, [self.known[id_].candidate for id_ in ids]) if ids else _NOBODY
+        found = [self.by_key[key] for key in keys.values() if key in self.by_key]
+        if not found:
+            return _NOBODY
+        return decide(keys, [self.known[id_].candidate for id_ in {*chain.from_iterable(found)}])
 
     def _merge(self, known: _Known, person: Person) -> bool:
         merged, changed = merge(known.person, person)
@@ -228,14 +234,6 @@ def _listed(known: _Known, hasher: KeyHasher) -> list[bytes]:
     return suppression_keys(known.person, keys_of(known.person, hasher), hasher)
 
 
-def _all_keys(candidate: Candidate) -> list[bytes]:
-    keys = (
-        candidate.provider_id, candidate.public_identifier, candidate.email,
-        candidate.name_company,
-    )  # fmt: skip
-    return [key for key in keys if key is not None]
-
-
 async def take_in(
     ctx: Context,
     audience_id: bytes,
@@ -266,11 +264,8 @@ async def take_in(
 
 def count(outcomes: Sequence[Outcome]) -> Counts:
     """Rows by outcome."""
-    counts = Counts(received=len(outcomes))
-    for outcome in outcomes:
-        name = outcome.outcome
-        setattr(counts, name, getattr(counts, name) + 1)
-    return counts
+    by_name = Counter([outcome.outcome for outcome in outcomes])
+    return Counts(len(outcomes), *(by_name[name] for name in _OUTCOMES))
 
 
 class Rehearsal:
@@ -300,11 +295,15 @@ async def _load(
 ) -> None:
     """Teach a batch the stored people that share a key with the entries, and who is suppressed."""
     batch.expect(len(entries))
-    keys = {key for e in entries if e.keys is not None for key in e.keys.values()}
-    keys.update(key for e in entries if e.linked is not None for key in e.linked.values())
-    listed = list({key for e in entries for key in e.suppressed_by})
+    keys: set[bytes] = set()
+    listed: set[bytes] = set()
+    for entry in entries:
+        listed.update(entry.suppressed_by)
+        for found_by in (entry.keys, entry.linked):
+            if found_by is not None:
+                keys.update(found_by.values())
     if listed:
-        batch.suppressed |= await suppressions.suppressed(ctx, listed)
+        batch.suppressed |= await suppressions.suppressed(ctx, list(listed))
     named = {e.prospect_id for e in entries if e.prospect_id is not None}
     ids = set(named)
     if keys:
@@ -314,13 +313,13 @@ async def _load(
         return
     for found in (await store.get_many(ctx, list(ids))).values():
         candidate = _candidate(found.id, keys_of(found.person, ctx.hasher))
-        stored_keys = frozenset(_all_keys(candidate))
+        stored_keys = frozenset(candidate.values())
         batch.learn(_Known(found.id, found.person, candidate, stored_keys))
-    listed = [
+    listed = {
         key for id_ in named & batch.known.keys() for key in _listed(batch.known[id_], ctx.hasher)
-    ]
+    }
     if listed:
-        batch.suppressed |= await suppressions.suppressed(ctx, listed)
+        batch.suppressed |= await suppressions.suppressed(ctx, list(listed))
     if audience_id is None:
         return
     touched = await members.touched_among(ctx, audience_id, list(ids))
@@ -336,10 +335,10 @@ async def _write(
     changed = [known for known in people if known.changed and not known.is_new]
     await members.insert_people(ctx, [(known.id, known.person) for known in new])
     await members.update_people(ctx, [(known.id, known.person) for known in changed])
-    keys = [(key, known.id) for known in new for key in _all_keys(known.candidate)]
+    keys = [(key, known.id) for known in new for key in known.candidate.values()]
     gone: list[tuple[bytes, bytes]] = []
     for known in changed:
-        now_has = frozenset(_all_keys(known.candidate))
+        now_has = frozenset(known.candidate.values())
         keys += ((key, known.id) for key in now_has - known.stored_keys)
         gone += ((key, known.id) for key in known.stored_keys - now_has)
     await members.insert_keys(ctx, keys)

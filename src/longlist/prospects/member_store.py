@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
 
+from longlist.audiences import size_store as sizes
 from longlist.audiences import store as audiences
 from longlist.context import Context
 from longlist.errors import NotFound
@@ -26,7 +28,7 @@ async def list_page(ctx: Context, audience_id: bytes, *, before: bytes, limit: i
     """Up to `limit` prospects of a ready audience, newest first, older than `before`."""
     await audiences.get(ctx, audience_id)
     rows = await ctx.tx.all(
-        f"{_MEMBERS} AND m.prospect_id < $3 ORDER BY m.prospect_id DESC LIMIT $4",
+        f"{_MEMBERS} AND m.prospect_id < $3 AND p.id < $3 ORDER BY m.prospect_id DESC LIMIT $4",
         ctx.group,
         audience_id,
         before,
@@ -71,10 +73,24 @@ async def count(ctx: Context, audience_id: bytes, change: int, counts: Any = Non
     )
     assert row is not None
     total: int = row[0]
+    if change:
+        await sizes.note(ctx, audience_id, total)
     if change or counts is not None:
         data = {"audienceId": audience_id.hex(), "prospectCount": total, "counts": counts}
         await events.record(ctx, "audience.members_changed", audience_id, data)
     return total
+
+
+async def audiences_of(ctx: Context, prospect_id: bytes) -> list[audiences.Stored]:
+    """The audiences that a prospect is in, ready or filling, newest first."""
+    rows = await ctx.tx.all(
+        f"SELECT {audiences.COLUMNS} FROM audiences WHERE account_group_id = $1 AND id IN"
+        " (SELECT audience_id FROM memberships WHERE account_group_id = $1 AND prospect_id = $2)"
+        " ORDER BY id DESC",
+        ctx.group,
+        prospect_id,
+    )
+    return [audiences.stored(row) for row in rows]
 
 
 async def delete_from_all(ctx: Context, prospect_id: bytes) -> None:
@@ -128,16 +144,27 @@ _UPDATE: Final = (
 )
 
 
-async def insert_people(ctx: Context, people: Iterable[tuple[bytes, Person]]) -> None:
+async def insert_people(ctx: Context, people: Sequence[tuple[bytes, Person]]) -> None:
     """Store new people under their ids."""
+    if not people:
+        return
+    # A source fills a few of the many columns: what is unknown of everybody is not sent at all.
+    values = zip(*[msgspec.structs.astuple(person)[:_WIDTH] for _, person in people], strict=True)
+    known = [
+        (name, column)
+        for name, column in zip(PERSON_COLUMNS, values, strict=True)
+        if column.count(None) < len(people)
+    ]
+    ids = [id_ for id_, _ in people]
+    made = [time_of(id_) for id_ in ids]
     await ctx.tx.insert(
         "prospects",
-        ("account_group_id", "id", *PERSON_COLUMNS, "created_at", "updated_at"),
-        [
-            (ctx.group, id_, *msgspec.structs.astuple(person)[:_WIDTH], time_of(id_), time_of(id_))
-            for id_, person in people
-        ],
-    )
+        ("account_group_id", "id", "created_at", "updated_at", *[name for name, _ in known]),
+        list(
+            zip(repeat(ctx.group, len(ids)), ids, made, made, *[column for _, column in known],
+                strict=True)
+        ),
+    )  # fmt: skip
 
 
 async def update_people(ctx: Context, people: Sequence[tuple[bytes, Person]]) -> None:

@@ -63,7 +63,7 @@ class RowRefused(Exception):
         self.field: Final = field
 
 
-class Person(msgspec.Struct, gc=False):
+class Person(msgspec.Struct, gc=False, array_like=True):
     """What is known of a prospect, without ids and times. None is unknown; no value is empty.
 
     `name_made` is no field of the contract: it tells a merge that nobody gave the name, that it

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import TypeVar
 
 import msgspec
 
-from longlist.jobs import JobFailed
+from longlist.job_kinds import JobFailed
 from longlist.prospecting.file_store import StoredFile
 from longlist.prospecting.inspection import read_rows, release
 from longlist.prospecting.rows import Cursor, Row
 from longlist.prospecting.sources import SourcePage, SourceRow
+
+T = TypeVar("T")
+
+
+async def in_threads(items: Iterator[T]) -> AsyncGenerator[T, None]:
+    """The items of an iterator that blocks, each made in a thread."""
+    ended = object()
+    while (item := await asyncio.to_thread(next, items, ended)) is not ended:
+        yield item  # type: ignore[misc]
 
 
 class FileImport(msgspec.Struct):
@@ -25,12 +35,6 @@ class FileImport(msgspec.Struct):
     limit: int
     stop_at_limit: bool
     page_rows: int
-
-    async def pages(self, cursor: str | None) -> AsyncGenerator[SourcePage, None]:
-        """As `read_pages`, with the reading done in a thread."""
-        reading = self.read_pages(cursor)
-        while (page := await asyncio.to_thread(next, reading, None)) is not None:
-            yield page
 
     def read_pages(self, cursor: str | None) -> Iterator[SourcePage]:
         """Pages of `page_rows` rows. Raises JobFailed (FILE_UNREADABLE, FILE_TOO_LONG)."""

@@ -92,26 +92,28 @@ class Kept(msgspec.Struct):
         return 2 if self.search_emails else 1
 
 
+def file_source(wanted: KeptFile, file: StoredFile | None, page_rows: int) -> FileImport:
+    """The source of a `file_import`, giving pages of `page_rows` rows."""
+    assert file is not None  # the sweep leaves the files of live jobs alone
+    return FileImport(file, wanted.mapping, wanted.limit, wanted.stop_at_limit, page_rows)
+
+
 def open_source(
     installation: Installation,
     group: bytes,
-    kept: Kept,
-    file: StoredFile | None,
+    wanted: Wanted,
     set_ups: Sequence[SetUp],
     page_rows: int,
 ) -> Source:
-    """The source of a job, giving pages of about `page_rows` rows.
+    """The source of any other job, giving pages of about `page_rows` rows.
 
     `set_ups` are those of the one provider that serves the kind (`source_store.set_ups`), none
     where none is set up. Raises JobFailed (SOURCE_ERROR) where a provider is needed and gone.
     """
-    match kept.source:
-        case KeptFile(mapping=mapping, limit=limit, stop_at_limit=stop):
-            assert file is not None  # the sweep leaves the files of live jobs alone
-            return FileImport(file, mapping, limit, stop, page_rows)
+    match wanted:
         case KeptUrls(profile_urls=urls) if not set_ups:
             return UrlUpload(urls, page_rows)
-        case wanted if set_ups:
+        case _ if set_ups:
             provider = registry.find(set_ups[0].provider)
             if provider is not None:
                 return provider.open(installation, group, set_ups, wanted, page_rows)

@@ -8,20 +8,18 @@ more rows than were asked for.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
 
 from longlist.db import DatabaseAway
-from longlist.jobs import JobFailed
-from longlist.prospecting.links import links_of
+from longlist.job_kinds import JobFailed
 from longlist.prospecting.sources import SourcePage, SourceRow
 from longlist.prospecting.sources.file_import import FileImport
-from longlist.prospecting.sources.kept import Kept, KeptFile, KeptUrls, open_source
+from longlist.prospecting.sources.kept import Kept, KeptFile, KeptUrls, file_source, open_source
 from longlist.prospects.intake import Reason
-from longlist.prospects.linking import Links
 from longlist.prospects.person import FIELDS
 from longlist.telemetry import place_of
 
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from longlist.prospecting.file_store import StoredFile
     from longlist.prospecting.sources import Source
     from longlist.prospecting.sources.providers import SetUp
-    from longlist.prospects.identity import KeyHasher
 
 _log = logging.getLogger("longlist.sources")
 
@@ -65,18 +62,17 @@ class Opening(msgspec.Struct):
             async for page in pages:
                 yield page
 
-    def links(self, hasher: KeyHasher, abandoned: Callable[[], bool]) -> Links:
-        """Which rows of a file are one person, as `links_of`.
-
-        What a provider will find is not known before.
-        """
-        source = self._open() if isinstance(self.kept.source, KeptFile) else None
-        return links_of(hasher, source, abandoned) if isinstance(source, FileImport) else Links()
+    def file_import(self) -> FileImport | None:
+        """The source, where it is a file, which is read elsewhere than by `pages`."""
+        wanted = self.kept.source
+        if isinstance(wanted, KeptFile):
+            return file_source(wanted, self.file, self.page_rows)
+        return None
 
     def _open(self) -> Source:
-        return open_source(
-            self.installation, self.group, self.kept, self.file, self.set_ups, self.page_rows
-        )
+        wanted = self.kept.source
+        assert not isinstance(wanted, KeptFile)
+        return open_source(self.installation, self.group, wanted, self.set_ups, self.page_rows)
 
     async def _provided(self, cursor: str | None, done: int) -> AsyncGenerator[SourcePage, None]:
         try:

@@ -20,7 +20,7 @@ from longlist.prospecting import rows as shared
 from longlist.prospecting.directory_store import MAX_PEOPLE
 from longlist.prospecting.file_store import StoredFile
 from longlist.prospecting.sources import SourceRow
-from longlist.prospecting.sources.file_import import FileImport
+from longlist.prospecting.sources.file_import import FileImport, in_threads
 from longlist.prospecting.sources.providers import ProviderFailed, SetUp
 
 _SETTINGS: Final = ("file", "query", "database", "mapping")
@@ -113,7 +113,7 @@ class Origin(msgspec.Struct):
         file = await asyncio.to_thread(self._file)
         source = FileImport(file, file.mapping, MAX_PEOPLE, False, size)
         try:
-            async with aclosing(source.pages(None)) as pages:
+            async with aclosing(in_threads(source.read_pages(None))) as pages:
                 async for page in pages:
                     yield page.rows
         except JobFailed as failure:
