@@ -14,6 +14,7 @@ from longlist import admin, agents, reference
 from longlist.accounts import routes as accounts
 from longlist.audiences import folder_routes as folders
 from longlist.audiences import routes as audiences
+from longlist.cross_origin import CrossOrigin
 from longlist.db import DatabaseAway, GroupMoves
 from longlist.dispatch import Dispatcher, Reply
 from longlist.errors import (
@@ -83,11 +84,7 @@ class App:
         self._site: Site | None = None
         self._agents = self._open_to_agents() if installation.settings.mcp == "1" else None
         self._most = installation.settings.max_waiting_requests
-        self._origins = frozenset(
-            origin.strip()
-            for origin in installation.settings.cors_origins.split(",")
-            if origin.strip()
-        )
+        self._cross_origin = CrossOrigin(installation.settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -139,7 +136,7 @@ class App:
             # Imported at the first page: a server that only serves the API starts without it.
             from longlist.admin.site import Site
 
-            self._site = Site(self.installation, self.gate)
+            self._site = Site(self.installation, self.gate, self.telemetry)
         self.under_way += 1
         try:
             overloaded = self.under_way > self._most
@@ -234,30 +231,8 @@ class App:
                 (b"x-ratelimit-remaining", left),
                 (b"x-ratelimit-reset", full_in),
             )
-        if self._origins:
-            headers += self._cross_origin(request)
+        headers += self._cross_origin.headers(request)
         return headers
-
-    def _cross_origin(self, request: Request) -> list[tuple[bytes, bytes]]:
-        origins = request.header_values(b"origin")
-        if len(origins) != 1 or origins[0] not in self._origins:
-            return [(b"vary", b"Origin")]
-        return [
-            (b"vary", b"Origin"),
-            (b"access-control-allow-origin", origins[0].encode("latin-1")),
-            (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            (
-                b"access-control-allow-headers",
-                b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match,"
-                b" Traceparent",
-            ),
-            (
-                b"access-control-expose-headers",
-                b"ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Trace-Id,"
-                b" Idempotency-Replayed, X-Row-Count",
-            ),
-            (b"access-control-max-age", b"600"),
-        ]
 
 
 @lru_cache(maxsize=256)

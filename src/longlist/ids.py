@@ -55,6 +55,11 @@ def time_of(id_: bytes) -> int:
     return int.from_bytes(id_[:6])
 
 
+def first_id(ms: int) -> bytes:
+    """What no id that was made from this instant on is below."""
+    return ms.to_bytes(6) + bytes(ID_BYTES - 6)
+
+
 def parse_id(text: str) -> bytes | None:
     """The id that 24 lowercase hex characters stand for, or None."""
     return bytes.fromhex(text) if _ID_TEXT.match(text) else None

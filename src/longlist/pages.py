@@ -78,6 +78,10 @@ def page(ctx: Context, query: Any, found: Sequence[T], position: Callable[[T], b
     items = found[: query.limit]
     if len(found) <= query.limit:
         return Page(items)
-    last = position(items[-1])
-    raw = last + _mac(ctx, query, last)
-    return Page(items, base64.urlsafe_b64encode(raw).decode(), True)
+    return Page(items, cursor(ctx, query, position(items[-1])), True)
+
+
+def cursor(ctx: Context, query: Any, position: bytes) -> str:
+    """The cursor from which the query goes on after a position."""
+    raw = position + _mac(ctx, query, position)
+    return base64.urlsafe_b64encode(raw).decode()

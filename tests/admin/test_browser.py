@@ -1,23 +1,32 @@
-"""The admin pages in Chromium, before a real `serve` with its worker.
+"""The admin pages in Chromium, before a real `serve` with its worker, on a desktop and on a phone.
 
-Screenshots of every page go to the folder that LONGLIST_SCREENSHOTS names, or to the test's own.
+Pictures of every page, in light and dark, go to the folder that LONGLIST_SCREENSHOTS names, or to
+`build/screenshots` of the checkout.
 """
 
 from __future__ import annotations
 
 import csv
-import http.client
-import importlib.util
-import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from longlist.prospecting.sources.unipile.double import ACCOUNT_ID, TOKEN, Double, in_thread
+from tests.admin.browsing import (
+    CHROMIUM_OPTIONS,
+    DESKTOP,
+    HEIGHT,
+    PHONE,
+    SCREENSHOTS,
+    Site,
+    Watched,
+    missing,
+    people,
+)
 from tests.admin.visitor import PASSWORD
 from tests.cli.place import LEGISLATORS, Place
 
@@ -26,26 +35,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-ROWS = 10_000
-QUOTA = 4_000
-FAILED = {n for n in range(ROWS) if n % 500 == 7}
-REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
-
-
-def missing(reason: str) -> None:
-    """Skip loudly, or fail where a browser is required."""
-    if os.environ.get("LONGLIST_REQUIRE_BROWSER") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
+ROWS = {DESKTOP: 10_000, PHONE: 1_000}
+"""The phone shows the same in less time."""
+both_widths = pytest.mark.parametrize("width", [DESKTOP, PHONE])
+Watch = Callable[..., Watched]
 
 
 @pytest.fixture(scope="module")
@@ -56,44 +49,11 @@ def browser() -> Iterator[Browser]:
         missing("NO CHROMIUM FOUND: the admin pages were not looked at in a browser")
     from playwright.sync_api import sync_playwright
 
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=found, args=CHROMIUM_OPTIONS)
         yield started
         started.close()
-
-
-class Site:
-    """A running installation with one user, and the API of its first account group."""
-
-    def __init__(self, place: Place, url: str, printed: str) -> None:
-        self.place, self.url = place, url
-        self.setup = str(re.findall(r"http\S+/admin/setup/\S+", printed)[0])
-        self.group = str(re.findall(r"account group\s+([0-9a-f]{24})", printed)[0])
-        self.key = str(re.findall(r"llk_\w{49}", printed)[0])
-        self.pages = f"{url}/admin/g/{self.group}"
-        self.cookies: Any = None
-
-    def run(self, *args: str) -> None:
-        """Run a command in a process of its own: there is a loop in this one."""
-        status, _, said = self.place._run_in_process_of_its_own(args, self.place.environ)
-        assert status == 0, said
-
-    def api(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
-        """Status and JSON of a request to the API."""
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
-        headers = {"Authorization": f"Bearer {key or self.key}", "Content-Type": "application/json"}
-        target = path.replace("AG", f"/v1/accounts/{self.group}")
-        try:
-            connection.request(method, target, json.dumps(body) if body else None, headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            connection.close()
-
-    def data(self, method: str, path: str, body: Any = None) -> Any:
-        status, answer = self.api(method, path, body)
-        assert status < 300, answer
-        return answer["data"]
 
 
 @pytest.fixture(scope="module")
@@ -102,89 +62,58 @@ def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     place = Place(tmp_path_factory.mktemp("admin"))
     with place.serving() as serving:
         site = Site(place, serving.url, serving.printed)
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(site.setup)
+        context = browser.new_context(viewport={"width": DESKTOP, "height": HEIGHT})
+        setting_up = Watched(context.new_page(), site, DESKTOP)
+        page = setting_up.go(site.setup)
+        setting_up.look("set-up")
         page.fill("[name=name]", "ada")
         page.fill("[name=password]", PASSWORD)
         page.fill("[name=again]", PASSWORD)
         page.click("button[type=submit]")
         page.wait_for_url(f"{site.pages}/audiences")
+        setting_up.look("nothing-yet")
+        assert setting_up.faults == []
         site.cookies = context.storage_state()
         context.close()
         yield site
 
 
-class Watched:
-    """A page that is signed in, and what it complained of."""
-
-    def __init__(self, page: Page, site: Site) -> None:
-        self.page, self.site = page, site
-        self.complaints: list[str] = []
-        page.on("console", lambda message: self._console(message.type, message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self._request(request.url))
-
-    def _console(self, kind: str, text: str) -> None:
-        # What a form is refused with is shown on the page; the console tells of it too.
-        if kind in ("error", "warning") and not REFUSED.match(text):
-            self.complaints.append(text)
-
-    def _request(self, url: str) -> None:
-        if not url.startswith((f"{self.site.url}/admin", f"{self.site.url}/favicon")):
-            self.complaints.append(url)
-
-    def go(self, path: str) -> Page:
-        self.page.goto(path if path.startswith("http") else f"{self.site.pages}{path}")
-        return self.page
-
-
 @pytest.fixture
-def watch(browser: Browser, site: Site) -> Iterator[Callable[..., Watched]]:
+def watch(browser: Browser, site: Site) -> Iterator[Watch]:
     """Opens a page as a signed-in user; at the end nothing may have been complained of."""
     contexts: list[BrowserContext] = []
     opened: list[Watched] = []
 
-    def open_page(width: int = 1280, scheme: str = "light", *, signed_in: bool = True) -> Watched:
+    def open_page(width: int = DESKTOP, *, signed_in: bool = True) -> Watched:
         context = browser.new_context(
-            color_scheme="dark" if scheme == "dark" else "light",
-            viewport={"width": width, "height": 820},
+            viewport={"width": width, "height": HEIGHT},
             storage_state=site.cookies if signed_in else None,
             reduced_motion="reduce",
         )
         contexts.append(context)
-        opened.append(Watched(context.new_page(), site))
+        opened.append(Watched(context.new_page(), site, width))
         return opened[-1]
 
     yield open_page
     for context in contexts:
         context.close()
     assert [complaint for watched in opened for complaint in watched.complaints] == []
+    assert [fault for watched in opened for fault in watched.faults] == []
 
 
-def people(folder: Path) -> Path:
-    """A file of ROWS people, of whom FAILED have no good address."""
-    path = folder / "trade-fair_2026.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, delimiter=";")
-        writer.writerow(("First Name", "Last Name", "E-Mail", "Company", "Position", "Notes"))
-        for n in range(ROWS):
-            email = "not an address" if n in FAILED else f"guest{n}@example.com"
-            writer.writerow(
-                (f"Guest{n}", "Sample", email, f"Example {n % 300}", "CTO", f"note {n}")
-            )
-    return path
-
-
-def test_signing_in_out_and_being_refused(watch: Callable[..., Watched], site: Site) -> None:
-    page = watch(signed_in=False).go("/jobs")
+@both_widths
+def test_signing_in_out_and_being_refused(watch: Watch, site: Site, width: int) -> None:
+    door = watch(width, signed_in=False)
+    page = door.go("/jobs")
     page.wait_for_url(re.compile("/admin/sign-in[?]"))
+    door.look("sign-in")
     assert page.evaluate("document.activeElement.name") == "name"
     page.fill("[name=name]", "ada")
     page.fill("[name=password]", "not the password")
     page.keyboard.press("Enter")
     page.wait_for_selector(".refused")
     assert "do not go together" in page.inner_text(".refused")
+    door.look("sign-in-refused")
     page.fill("[name=password]", PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{site.pages}/jobs")
@@ -195,59 +124,75 @@ def test_signing_in_out_and_being_refused(watch: Callable[..., Watched], site: S
     page.wait_for_url(re.compile("/admin/sign-in[?]"))
 
 
+def set_quota(page: Page, limit: str) -> None:
+    """Limit file imports on the page of limits."""
+    page.fill("[name='quota.FILE_IMPORT']", limit)
+    page.click("main >> text=Save")
+    page.wait_for_selector(".note")
+
+
+@both_widths
 def test_a_file_is_imported_before_ones_eyes(
-    watch: Callable[..., Watched], site: Site, tmp_path: Path
+    watch: Watch, site: Site, tmp_path: Path, width: int
 ) -> None:
+    rows = ROWS[width]
+    failed = {n for n in range(rows) if n % (rows // 20) == 7}
     # A quota holds the job at 40 %, so that what is seen of a running job does not hang on luck.
-    site.run("accounts", "set", site.group, f"quota.FILE_IMPORT={QUOTA}")
-    watched = watch()
+    operator = watch(width)
+    used = site.data("GET", "AG/prospecting/quota?listType=FILE_IMPORT")["used"]
+    set_quota(operator.go("/settings"), str(used + rows * 4 // 10))
+    operator.look("limits")
+    watched = watch(width)
     page = watched.go("/import")
-    page.set_input_files("input[type=file]", people(tmp_path))
+    watched.look("import")
+    page.set_input_files("input[type=file]", people(tmp_path, rows, failed))
     page.wait_for_url("**/import/*")
     assert page.input_value("[name=audienceName]") == "Trade fair 2026"
     chosen = page.locator(".mapping select").evaluate_all("all => all.map(one => one.value)")
     assert chosen == ["firstName", "lastName", "email", "company.name", "title", ""]
+    watched.look("import-columns")
     page.click("text=Try it first")
     page.wait_for_selector("#answer .tally")
-    tried = page.inner_text("#answer .tally .failed")
-    assert str(len(FAILED)) in tried
+    assert str(len(failed)) in page.inner_text("#answer .tally .failed")
+    watched.look("import-tried")
     page.click("text=Start the import")
     page.wait_for_url("**/jobs/*")
     job = page.url
-
     page.wait_for_function(
-        "at => document.querySelector('#progress progress')?.value >= at",
-        arg=10_000 * QUOTA // ROWS - 1,
+        "at => document.querySelector('#progress progress')?.value >= at", arg=3_999
     )
+    watched.look("job-running")
     audience = site.data("GET", f"AG/prospecting/{job.rpartition('/')[2]}")["audienceId"]
-    locked_page = watch()
-    locked = locked_page.go(f"/audiences/{audience}")
+    locked = operator.go(f"/audiences/{audience}")
     locked.wait_for_selector("#filling")
     assert "Locked while a file import fills it" in locked.inner_text("#filling")
     locked.click(".pencil")
     locked.wait_for_selector(".editing .locked")
     assert "being filled" in locked.inner_text(".editing .locked")
     assert "40\u202f% done" in locked.inner_text(".editing .locked")
+    operator.look("audience-locked")
     locked.keyboard.press("Escape")
     locked.wait_for_selector(".editing", state="detached")
 
-    site.run("accounts", "set", site.group, "quota.FILE_IMPORT=unlimited")
+    set_quota(operator.another().go("/settings"), "")
     page.wait_for_selector(".ended", timeout=60_000)
     locked.wait_for_selector(".people tbody tr", timeout=60_000)
-    assert f"{ROWS:,}".replace(",", "\u202f") in page.inner_text(".ended")
+    assert f"{rows:,}".replace(",", "\u202f") in page.inner_text(".ended")
+    watched.look("job")
     page.click(".tabs >> text=Failed")
     page.wait_for_url("**?outcome=failed*")
     assert "Not an e-mail address" in page.inner_text("main")
+    watched.look("job-failed-rows")
     with page.expect_download() as download:
         page.click("text=Failed rows as CSV")
-    rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
-    assert [row["Notes"] for row in rows] == [f"note {n}" for n in sorted(FAILED)]
-    assert {row["reason"] for row in rows} == {"INVALID_EMAIL"}
-    assert site.data("GET", f"AG/audiences/{audience}")["prospectCount"] == ROWS - len(FAILED)
+    lines = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    assert [line["Notes"] for line in lines] == [f"note {n}" for n in sorted(failed)]
+    assert {line["reason"] for line in lines} == {"INVALID_EMAIL"}
+    assert site.data("GET", f"AG/audiences/{audience}")["prospectCount"] == rows - len(failed)
 
 
 def test_a_file_that_cannot_be_read_says_why_and_the_next_one_works(
-    watch: Callable[..., Watched], tmp_path: Path
+    watch: Watch, tmp_path: Path
 ) -> None:
     bad = tmp_path / "twice.csv"
     bad.write_text("Email,Email\na,b\n")
@@ -259,14 +204,16 @@ def test_a_file_that_cannot_be_read_says_why_and_the_next_one_works(
     page.wait_for_url("**/import/*")
 
 
+@both_widths
 def test_an_audience_is_renamed_where_it_stands_and_moved_by_hand_and_by_keys(
-    watch: Callable[..., Watched], site: Site
+    watch: Watch, site: Site, width: int
 ) -> None:
     audience = site.data("POST", "AG/audiences", {"name": "Drag me", "type": "on_demand"})["id"]
-    kind = {"name": "By hand", "audienceType": "on_demand"}
+    kind = {"name": f"By hand {width}", "audienceType": "on_demand"}
     by_hand = site.data("POST", "AG/audiences/folders", kind)["id"]
-    by_keys = site.data("POST", "AG/audiences/folders", {**kind, "name": "By keys"})["id"]
-    page = watch().go("/audiences")
+    kind["name"] = f"By keys {width}"
+    by_keys = site.data("POST", "AG/audiences/folders", kind)["id"]
+    page = watch(width).go("/audiences")
     row = page.locator(f"tr[data-audience='{audience}']")
 
     row.locator(".pencil").focus()
@@ -278,18 +225,18 @@ def test_an_audience_is_renamed_where_it_stands_and_moved_by_hand_and_by_keys(
     assert site.data("GET", f"AG/audiences/{audience}")["name"] == "Drag me, renamed"
     page.wait_for_function("() => document.activeElement.classList.contains('pencil')")
 
-    row.drag_to(page.locator(f"[data-drop='{by_hand}']"))
-    page.wait_for_function("() => document.querySelector('tr[data-audience] td:nth-child(3)')")
-    row.get_by_role("link", name="By hand").wait_for()
-    assert site.data("GET", f"AG/audiences/{audience}")["folderId"] == by_hand
+    if width == DESKTOP:
+        row.drag_to(page.locator(f"[data-drop='{by_hand}']"))
+        row.get_by_role("link", name="By hand").wait_for()
+        assert site.data("GET", f"AG/audiences/{audience}")["folderId"] == by_hand
 
     row.get_by_role("link", name="Move Drag me, renamed").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("dialog[open] input:focus")
     page.locator(f"dialog input[value='{by_keys}']").focus()
     page.keyboard.press("Space")
-    page.keyboard.press("Enter")
-    row.get_by_role("link", name="By keys").wait_for()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     assert site.data("GET", f"AG/audiences/{audience}")["folderId"] == by_keys
 
     row.get_by_role("link", name="Delete Drag me, renamed").click()
@@ -301,27 +248,31 @@ def test_an_audience_is_renamed_where_it_stands_and_moved_by_hand_and_by_keys(
     assert site.api("GET", f"AG/audiences/{audience}")[0] == 404
 
 
-def test_a_key_is_made_used_and_revoked(watch: Callable[..., Watched], site: Site) -> None:
-    page = watch().go(f"{site.url}/admin/keys")
+@both_widths
+def test_a_key_is_made_used_and_revoked(watch: Watch, site: Site, width: int) -> None:
+    watched = watch(width)
+    page = watched.go(f"{site.url}/admin/keys")
     page.click("text=New key")
     page.wait_for_selector("dialog[open] [name=name]:focus")
     page.click("text=Create the key")
-    page.fill("dialog [name=name]", "CRM sync")
+    page.fill("dialog [name=name]", f"CRM sync {width}")
     page.click("text=Create the key")
     page.wait_for_selector("dialog .refused")
     assert "at least one permission" in page.inner_text("dialog .refused")
     page.click("text=Read everything")
+    watched.look("key-new")
     page.click("text=Create the key")
     key = page.inner_text("#secret")
+    watched.look("key-made")
     status, me = site.api("GET", "/v1/me", key=key)
     assert status == 200
     assert "audiences:read" in me["data"]["permissions"]
     assert "audiences:write" not in me["data"]["permissions"]
     page.click("text=I have copied it")
-    row = page.locator("tr", has_text="CRM sync")
+    row = page.locator("tr", has_text=f"CRM sync {width}")
     row.wait_for()
     assert key not in page.content()
-    row.get_by_role("link", name="Revoke CRM sync").click()
+    row.get_by_role("link", name=f"Revoke CRM sync {width}").click()
     page.click("dialog[open] button.danger")
     page.wait_for_selector(".note")
     for _ in range(100):
@@ -331,116 +282,150 @@ def test_a_key_is_made_used_and_revoked(watch: Callable[..., Watched], site: Sit
     assert site.api("GET", "/v1/me", key=key)[0] == 401
 
 
-def pages_of(site: Site) -> dict[str, str]:
-    """The address of each kind of page, with something on it."""
-    audiences = site.data("GET", "AG/audiences?limit=200")["items"]
-    full = max(audiences, key=lambda audience: audience["prospectCount"])
-    prospect = site.data("GET", f"AG/audiences/{full['id']}/prospects")["items"][0]["id"]
-    job = site.data("GET", "AG/prospecting?status=completed")["items"][-1]["jobId"]
-    empty = next(audience for audience in audiences if not audience["prospectCount"])
-    return {
-        "audiences": "/audiences",
-        "audience": f"/audiences/{full['id']}",
-        "audience-empty": f"/audiences/{empty['id']}",
-        "search": f"/audiences/{full['id']}?q=nobody",
-        "rename": f"/audiences/{full['id']}/rename",
-        "move": f"/audiences/{full['id']}/move",
-        "delete": f"/audiences/{full['id']}/delete",
-        "prospect": f"/prospects/{prospect}",
-        "import": "/import",
-        "jobs": "/jobs",
-        "job": f"/jobs/{job}",
-        "job-failed": f"/jobs/{job}?outcome=failed",
-        "activity": "/activity",
-        "limits": "/settings",
-        "groups": f"{site.url}/admin/groups",
-        "keys": f"{site.url}/admin/keys",
-        "key-new": f"{site.url}/admin/keys/new",
-        "settings": f"{site.url}/admin/settings",
-        "error": f"{site.url}/admin/nowhere",
-    }
+@pytest.fixture(scope="module")
+def double() -> Iterator[Double]:
+    """A people-search service, with invented people."""
+    with in_thread(Double()) as running:
+        yield running
+
+
+def test_a_source_is_added_tested_and_never_shows_its_token(
+    watch: Watch, site: Site, double: Double
+) -> None:
+    watched = watch()
+    page = watched.go("/sources")
+    watched.look("sources-none")
+    page.click("text=Add a source")
+    page.wait_for_selector("dialog[open] [name=name]:focus")
+    page.fill("dialog [name=name]", "LinkedIn of the sales team")
+    page.fill("dialog [name='set.base_url']", double.base_url)
+    page.fill("dialog [name='set.account_id']", ACCOUNT_ID)
+    page.fill("dialog [name=token]", TOKEN)
+    watched.look("source-new")
+    page.click("dialog[open] button.primary")
+    page.wait_for_selector(".source")
+    assert TOKEN not in page.content()
+    page.get_by_role("button", name="Test", exact=True).click()
+    page.wait_for_selector(".source .note")
+    assert "the LinkedIn account is connected" in page.inner_text(".source .note")
 
 
 @pytest.fixture(scope="module")
-def furnished(site: Site) -> Site:
-    """With audiences, folders and a completed job."""
-    site.run("import", str(LEGISLATORS), "--audience", "Congress", "--account-group", site.group)
+def furnished(site: Site, double: Double) -> Site:
+    """With audiences, folders, jobs that ended well and badly, a monitor and a suppression."""
+    file = site.data("POST", "AG/files", LEGISLATORS.read_bytes())
+    congress = site.fill("Congress", {"type": "file_import", "fileId": file["fileId"]})
+    site.has_grown(congress["audienceId"])
     for name in ("Spring campaign", "Fairs"):
         kind = {"name": name, "audienceType": "on_demand"}
         site.data("POST", "AG/audiences/folders", kind)
     for name in ("Fintech CTOs, Benelux", "Heads of RevOps, DACH", "<script>alert(1)</script>"):
         body = {"name": name, "type": "on_demand", "description": "Series A and later."}
         site.data("POST", "AG/audiences", body)
+    watched = {"name": "New in RevOps", "type": "monitoring"}
+    url = "https://www.linkedin.com/search/results/people/?keywords=revops"
+    monitor = {
+        "source": {"type": "linkedin_search", "searchUrl": url, "maxResults": 40},
+        "intervalMinutes": 1440,
+    }
+    audience = site.data("POST", "AG/audiences", watched)["id"]
+    site.data("PUT", f"AG/audiences/{audience}/monitor", monitor)
+    entry = {"kind": "domain", "value": "rival.example", "note": "A competitor"}
+    site.data("POST", "AG/suppressions", entry)
+    entry = {"kind": "email", "value": "no@example.com", "reason": "unsubscribe"}
+    site.data("POST", "AG/suppressions", entry)
     return site
 
 
-def axe_source() -> str:
-    """The script of axe-core, as its Python package carries it."""
-    found = importlib.util.find_spec("axe_playwright_python")
-    if found is None or found.origin is None:
-        missing("NO AXE FOUND: the admin pages were not checked for accessibility")
-        raise AssertionError
-    return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+def pages_of(site: Site) -> dict[str, str]:
+    """The address of each kind of page, with something on it."""
+    audiences = site.data("GET", "AG/audiences?limit=200")["items"]
+    congress = next(one for one in audiences if one["name"] == "Congress")["id"]
+    prospect = site.data("GET", f"AG/audiences/{congress}/prospects")["items"][0]["id"]
+    empty = next(one for one in audiences if one["description"])["id"]
+    return {
+        "audiences": "/audiences",
+        "audience": f"/audiences/{congress}?limit=12",
+        "audience-empty": f"/audiences/{empty}",
+        "audience-search": f"/audiences/{congress}?q=john&limit=12",
+        "search-nobody": f"/audiences/{congress}?q=nobody+at+all",
+        "people": "/people?limit=12",
+        "person": f"/prospects/{prospect}",
+        "jobs": "/jobs?limit=12",
+        "monitors": "/monitors",
+        "sources": "/sources",
+        "suppressions": "/suppressions",
+        "suppression-found": "/suppressions?q=no@example.com",
+        "activity": "/activity?limit=12",
+        "groups": f"{site.url}/admin/groups",
+        "keys": f"{site.url}/admin/keys",
+        "audit": f"{site.url}/admin/audit",
+        "server": f"{site.url}/admin/settings",
+        "error": f"{site.url}/admin/nowhere",
+    }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@both_widths
 def test_every_page_fits_reads_and_can_be_used_by_everybody(
-    watch: Callable[..., Watched], furnished: Site, tmp_path: Path, width: int, scheme: str
+    watch: Watch, furnished: Site, width: int
 ) -> None:
-    axe = axe_source()
-    folder = Path(os.environ.get("LONGLIST_SCREENSHOTS") or tmp_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    watched = watch(width, scheme)
-    found: list[str] = []
-    door = watch(width, scheme, signed_in=False)
-    for name, path in {"sign-in": "/jobs", **pages_of(furnished)}.items():
-        page = (door if name == "sign-in" else watched).go(path)
-        if name == "rename":
-            # The form alone has no frame: it belongs into a page.
-            continue
-        page.screenshot(
-            path=folder / f"admin-{name}-{width}-{scheme}.png", full_page=name != "jobs"
-        )
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        if wide > width:
-            found.append(f"{name} is {wide} wide")
-        page.evaluate(axe)
-        violations = page.evaluate("axe.run().then(result => result.violations)")
-        found += [f"{name}: {v['id']} {[n['html'] for n in v['nodes']][:2]}" for v in violations]
-        background = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-        assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 384) is (scheme == "dark")
-    assert found == []
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_dialogs_can_be_used_by_everybody(
-    watch: Callable[..., Watched], furnished: Site, width: int
-) -> None:
-    axe = axe_source()
     watched = watch(width)
-    for path, opener in (
-        ("/audiences", "text=New audience"),
-        ("/audiences", "text=New folder"),
-        ("/audiences", "tr[data-audience] >> [aria-label^='Move']"),
-        ("/audiences", "tr[data-audience] >> [aria-label^='Delete']"),
-        (f"{furnished.url}/admin/keys", "text=New key"),
-        (f"{furnished.url}/admin/groups", "text=New account group"),
+    for name, path in pages_of(furnished).items():
+        watched.go(path)
+        watched.look(name)
+
+
+@both_widths
+def test_dialogs_can_be_used_by_everybody(watch: Watch, furnished: Site, width: int) -> None:
+    watched = watch(width)
+    prospect = pages_of(furnished)["person"]
+    for name, path, opener in (
+        ("audience-new", "/audiences", "text=New audience"),
+        ("folder-new", "/audiences", "text=New folder"),
+        ("audience-move", "/audiences", "tr[data-audience] >> [aria-label^='Move']"),
+        ("audience-delete", "/audiences", "tr[data-audience] >> [aria-label^='Delete']"),
+        ("person-erase", prospect, "text=Erase"),
+        ("suppression-new", "/suppressions", "text=Suppress somebody"),
+        ("monitor-remove", "/monitors", "[aria-label^='Remove']"),
+        ("source-remove", "/sources", "text=Remove"),
+        ("group-new", f"{furnished.url}/admin/groups", "text=New account group"),
     ):
         page = watched.go(path)
         page.locator(opener).first.click()
         page.wait_for_selector("dialog[open] h2")
         assert page.evaluate("document.activeElement.closest('dialog') !== null")
-        page.evaluate(axe)
-        violations = page.evaluate("axe.run().then(result => result.violations)")
-        assert [(v["id"], v["nodes"][0]["html"]) for v in violations] == []
+        watched.look(name)
         page.keyboard.press("Escape")
         page.wait_for_selector("dialog", state="hidden")
 
 
-def test_the_pages_say_so_when_the_server_is_away(
-    watch: Callable[..., Watched], furnished: Site
-) -> None:
+def test_somebody_is_found_and_erased(watch: Watch, furnished: Site) -> None:
+    body = {"prospects": [{"name": "Ada Example", "email": "ada@example.com"}]}
+    audience = furnished.data("POST", "AG/audiences", {"name": "One", "type": "on_demand"})["id"]
+    furnished.data("POST", f"AG/audiences/{audience}/prospects", body)
+    watched = watch()
+    page = watched.go("/people")
+    page.fill("[name=q]", "exAMple ada")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**?q=*")
+    page.click("text=Ada Example")
+    page.click("text=Erase")
+    page.click("dialog[open] button.danger")
+    page.wait_for_selector(".note")
+    page.goto(f"{furnished.pages}/suppressions?q=ada@example.com")
+    assert "is suppressed" in page.inner_text("main")
+    assert furnished.data("GET", f"AG/audiences/{audience}")["prospectCount"] == 0
+
+
+def test_a_monitor_is_paused_and_resumed(watch: Watch, furnished: Site) -> None:
+    page = watch().go("/monitors")
+    page.click("text=Pause")
+    page.wait_for_selector("tr.paused")
+    page.click("text=Resume")
+    page.wait_for_selector("tr:not(.paused) >> text=Pause")
+
+
+def test_the_pages_say_so_when_the_server_is_away(watch: Watch, furnished: Site) -> None:
     watched = watch()
     page = watched.go("/audiences")
     page.context.set_offline(True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -212,7 +213,10 @@ def test_a_search_for_audiences_and_its_pages(visitor: Visitor, api: Tenant) -> 
         ("ada-one", ["Ada One"]),
         ("ACo123", ["Ben Two"]),
         (" ada@example.com ", ["Ada One"]),
-        ("Ada", []),
+        ("Ada", ["Ada One"]),
+        ("tWO ben", ["Ben Two"]),
+        ("_", []),
+        ("%", []),
         ("elsewhere@example.com", []),
     ],
 )
@@ -230,7 +234,7 @@ def test_people_are_found_by_what_they_are_known_by(
         {"name": "Ben Two", "providerId": "ACo123"},
     )
     api.prospect(other, name="Not in it", email="elsewhere@example.com")
-    answer = visitor.send("GET", f"{base(api)}/audiences/{id_}?q={text.replace(' ', '+')}")
+    answer = visitor.send("GET", f"{base(api)}/audiences/{id_}?q={quote(text)}")
     names = re.findall(r'<a class="title"[^>]*>([^<]*)</a>', answer.expect(200).text)
     assert names == found
     assert bool(found) is ("Nobody found" not in answer.plain)
@@ -266,6 +270,7 @@ def paths_of(api: Tenant, **ids: str) -> list[str]:
         ),
         f"{audience}/export.csv",
         f"{here}/prospects/{ids['prospect']}",
+        f"{here}/prospects/{ids['prospect']}/erase",
         *(f"{here}/folders/{ids['folder']}/{part}" for part in ("rename", "delete")),
         f"{here}/import/{ids['file']}",
         *(f"{here}/jobs/{ids['job']}{part}" for part in ("", "/progress", "/failed.csv")),
@@ -318,9 +323,11 @@ def test_hostile_names_are_text_on_every_page(visitor: Visitor, server: Longlist
     server.write(_key_named, api.group)
     here = base(api)
     lists = ["audiences", f"audiences?folder={ids['folder']}", "audiences?q=%3Cscript", "jobs",
-             "activity", "settings", "import", "audiences/new", "folders/new"]  # fmt: skip
+             "activity", "settings", "import", "people", "people?q=%3Cscript", "suppressions",
+             "suppressions/new", "monitors", "sources", "sources/new", "audiences/new",
+             "folders/new"]  # fmt: skip
     pages = [*paths_of(api, **ids), *(f"{here}/{part}" for part in lists), "/admin/groups",
-             "/admin/keys", "/admin/keys/new"]  # fmt: skip
+             "/admin/keys", "/admin/keys/new", "/admin/audit"]  # fmt: skip
     escaped = 0
     for path in pages:
         if path.endswith(".csv"):
@@ -403,6 +410,7 @@ def test_account_groups_are_made_and_limited(visitor: Visitor) -> None:
     for wrong in ({"credits": "-1"}, {"fileRowsCap": "0"}, {"maxResultsCap": "1e3"}):
         visitor.post(f"{here}/settings", {**form, **wrong}, htmx=True).expect(400)
     visitor.post(f"{here}/settings", {**form, "credits": "", "uniqueAudienceNames": ""})
+    assert 'placeholder="unlimited"' in visitor.get(f"{here}/settings").text
     for _ in range(2):
         made = {"name": "Twice", "type": "on_demand"}
         visitor.post(f"{here}/audiences/new", made).expect(303)

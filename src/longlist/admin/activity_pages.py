@@ -1,10 +1,11 @@
-"""What was changed in an account group: its events, newest first."""
+"""What was changed in an account group, and what operators did to the installation."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from longlist import decoding, pages
+from longlist.admin import store
 from longlist.admin.visit import Reply, View, Visit
 from longlist.context import Context
 from longlist.decoding import Cursor, Limit, Query
@@ -42,3 +43,18 @@ async def _page(ctx: Context, query: Activity) -> Page[Recorded]:
     before = None if position is None else int.from_bytes(position)
     found = await events.list_latest(ctx, before=before, limit=query.limit + 1)
     return pages.page(ctx, query, found, lambda event: event.sequence.to_bytes(8))
+
+
+async def list_acts(visit: Visit) -> Reply:
+    """A page of what operators did: keys, users, account groups, sources, signing in."""
+    query = visit.query(_query)
+    page = await visit.read(_act_page, query)
+    values = {"acts": page.items, "next_cursor": page.next_cursor}
+    part = visit.is_htmx and query.cursor is not None
+    return View("act_rows.html" if part else "audit.html", values)
+
+
+async def _act_page(ctx: Context, query: Activity) -> Page[store.Act]:
+    before = pages.position_of(ctx, query) or pages.LAST_ID
+    found = await store.list_acts(ctx, before=before, limit=query.limit + 1)
+    return pages.page(ctx, query, found, lambda act: act.id)

@@ -48,6 +48,7 @@ async def list_audiences(visit: Visit) -> Reply:
         "is_first": query.cursor is None,
         "filling": filling,
         "note": visit.parameter("note"),
+        "renamed": False,
     }
     # A further page is asked for by the last row of the one before.
     part = visit.is_htmx and query.cursor is not None
@@ -129,6 +130,11 @@ async def _row(visit: Visit, audience: Stored, job: jobs.Job | None) -> View:
             "part": job.progress / jobs.FULL,
         }
         return View("audience_busy.html", values)
+    return await _whole_row(visit, audience)
+
+
+async def _whole_row(visit: Visit, audience: Stored, *, renamed: bool = False) -> View:
+    """The row of a ready audience, in place of the one there is: its buttons have its name."""
     all_folders = await visit.read(folders.list_all)
     values = {
         "audiences": [audience],
@@ -137,6 +143,7 @@ async def _row(visit: Visit, audience: Stored, job: jobs.Job | None) -> View:
         "next_cursor": None,
         "chosen": None,
         "q": None,
+        "renamed": renamed,
     }
     row = f"tr[data-audience='{audience.audience.id}']"
     headers = {"HX-Retarget": row, "HX-Reswap": "outerHTML"}
@@ -174,7 +181,9 @@ async def rename(visit: Visit, audience_id: bytes) -> Reply:
     except LonglistError as error:
         audience = await visit.read(find, audience_id)
         return _rename_form(visit, audience, typed, error)
-    return _name_view(visit, found)
+    if visit.form.get("head"):
+        return _name_view(visit, found)
+    return await _whole_row(visit, found, renamed=True)
 
 
 def _rename_form(visit: Visit, audience: Stored, typed: str, error: LonglistError | None) -> View:

@@ -7,6 +7,9 @@ from typing import Final
 from longlist.accounts import store as accounts
 from longlist.admin import PATH
 from longlist.admin.visit import Redirect, Reply, View, Visit, invalid
+from longlist.context import Context
+from longlist.prospecting import quota_store as quotas
+from longlist.prospecting.quota_store import Quota
 from longlist.text import BadText, one_line
 
 _MOST: Final = 2**31 - 1
@@ -32,7 +35,9 @@ async def show_new(visit: Visit) -> Reply:
 
 async def create(visit: Visit) -> Reply:
     """Make an account group."""
-    made = await visit.change(accounts.create_everywhere, _name(visit.form.get("name")))
+    name = _name(visit.form.get("name"))
+    visit.act = ("group.made", name)
+    made = await visit.change(accounts.create_everywhere, name)
     return Redirect(f"{PATH}/g/{made.id.hex()}/audiences")
 
 
@@ -44,8 +49,13 @@ def _name(text: str) -> str:
 
 
 async def show_settings(visit: Visit) -> Reply:
-    """Caps, credits and the rule of unique names."""
-    return View("group_settings.html")
+    """Caps, credits, daily quotas and the rule of unique names."""
+    found = await visit.read(_quotas)
+    return View("group_settings.html", {"quotas": found})
+
+
+async def _quotas(ctx: Context) -> list[Quota]:
+    return [await quotas.get(ctx, list_type) for list_type in quotas.LIST_TYPES]
 
 
 async def change_settings(visit: Visit) -> Reply:
@@ -58,6 +68,12 @@ async def change_settings(visit: Visit) -> Reply:
         "fileRowsCap": _whole(form.get("fileRowsCap"), "fileRowsCap", 1, _MOST),
         "credits": None if not credits_text else _whole(credits_text, "credits", 0, _MOST_CREDITS),
     }
+    for list_type in quotas.LIST_TYPES:
+        name = f"{accounts.QUOTA}{list_type}"
+        text = form.get(name).strip()
+        values[name] = None if not text else _whole(text, name, 0, _MOST)
+    assert visit.group is not None
+    visit.act = ("group.limits", visit.group.name)
     try:
         await visit.change(accounts.set_values, values)
     except accounts.NamesCollide as error:

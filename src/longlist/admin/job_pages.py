@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any, Final
 
 from longlist import decoding, pages
+from longlist.admin import charts
 from longlist.admin.visit import Download, Redirect, Reply, View, Visit
 from longlist.audiences import store as audiences
 from longlist.context import Context
 from longlist.decoding import Cursor, Limit, Query
+from longlist.ids import now_ms
 from longlist.pages import Page
 from longlist.prospecting import file_store as files
 from longlist.prospecting import store as jobs
@@ -24,6 +26,8 @@ from longlist.prospects.export import csv_lines
 from longlist.prospects.intake import OutcomeName
 
 _PAGE_ROWS: Final = 2_000
+DAYS: Final = 30
+"""Of so many days the page of jobs has a chart."""
 
 
 class JobList(Query):
@@ -51,7 +55,7 @@ async def list_jobs(visit: Visit) -> Reply:
     query = visit.query(_jobs_query)
     read = visit.read if query.status is None else visit.read_long
     page, names = await read(_job_page, query)
-    values = {
+    values: dict[str, Any] = {
         "jobs": page.items,
         "names": names,
         "next_cursor": page.next_cursor,
@@ -61,6 +65,10 @@ async def list_jobs(visit: Visit) -> Reply:
         "live": any(not job.is_terminal for job in page.items),
     }
     if not visit.is_htmx:
+        today = now_ms() // charts.DAY_MS
+        since = (today - DAYS + 1) * charts.DAY_MS
+        by_day = await visit.read_long(jobs.counts_by_day, since)
+        values["days"] = charts.days(by_day, today, DAYS)
         return View("jobs.html", values)
     return View("job_rows.html" if query.cursor else "job_list.html", values)
 

@@ -53,6 +53,7 @@ async def create(visit: Visit) -> Reply:
     days = form.get("days")
     if days and (not days.isdigit() or int(days) not in DAYS):
         raise invalid("days", "Choose how long the key lasts.")
+    visit.act = ("key.made", name)
     _, key = await visit.change(
         keys.create_everywhere,
         name=name,
@@ -95,10 +96,16 @@ async def show_rotate(visit: Visit, key_id: bytes) -> Reply:
 async def rotate(visit: Visit, key_id: bytes) -> Reply:
     """Give a key a new secret and show it, this once."""
     found = await visit.read_long(_find, key_id)
-    key = await visit.change(keys.rotate_everywhere, key_id)
+    visit.act = ("key.rotated", found.name)
+    key = await visit.change(_rotate, key_id)
+    return _shown_once(key, found.name, rotated=True)
+
+
+async def _rotate(ctx: Context, key_id: bytes) -> str:
+    key = await keys.rotate_everywhere(ctx, key_id)
     if key is None:
         raise invalid("key", "The key is revoked: make a new one.")
-    return _shown_once(key, found.name, rotated=True)
+    return key
 
 
 async def show_revoke(visit: Visit, key_id: bytes) -> Reply:
@@ -108,6 +115,7 @@ async def show_revoke(visit: Visit, key_id: bytes) -> Reply:
 
 async def revoke(visit: Visit, key_id: bytes) -> Reply:
     """Revoke a key for good."""
-    if not await visit.change(keys.revoke_everywhere, key_id):
-        raise NotFound("There is no such key.", "Choose one of the list of keys.")
+    found = await visit.read_long(_find, key_id)
+    visit.act = ("key.revoked", found.name)
+    await visit.change(keys.revoke_everywhere, key_id)
     return Redirect("/admin/keys?note=revoked")

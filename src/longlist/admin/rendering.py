@@ -69,7 +69,7 @@ def _query(**parameters: Any) -> str:
 
 
 def when(at: str | int | None) -> Markup:
-    """An instant as a `time` element: how long ago, then the day. Exact in its title."""
+    """An instant as a `time` element: how long ago or ahead, or the day. Exact in its title."""
     if at is None:
         return Markup('<span class="none">never</span>')
     seconds = at / 1000 if isinstance(at, int) else datetime.fromisoformat(at).timestamp()
@@ -83,11 +83,12 @@ def when(at: str | int | None) -> Markup:
 
 
 def _shown(instant: datetime, ago_s: int) -> str:
-    if 0 <= ago_s < _SPAN_DAYS * 86_400:
+    if abs(ago_s) < _SPAN_DAYS * 86_400:
         for length, name in _SPANS:
-            if count := ago_s // length:
-                return f"{count} {name}{'s' if name == 'day' and count > 1 else ''} ago"
-        return "just now"
+            if count := abs(ago_s) // length:
+                span = f"{count} {name}{'s' if name == 'day' and count > 1 else ''}"
+                return f"{span} ago" if ago_s > 0 else f"in {span}"
+        return "just now" if ago_s >= 0 else "in a moment"
     return f"{instant.day} {instant:%b %Y}"
 
 

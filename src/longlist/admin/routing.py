@@ -15,9 +15,13 @@ from longlist.admin import (
     import_pages,
     job_pages,
     key_pages,
+    monitor_pages,
+    people_pages,
     prospect_pages,
     settings_pages,
     sign_in_pages,
+    source_pages,
+    suppression_pages,
 )
 from longlist.admin.visit import Reply
 
@@ -53,6 +57,10 @@ _AUDIENCE: Final = f"{_GROUP}/audiences/{{audience}}"
 _FOLDER: Final = f"{_GROUP}/folders/{{folder}}"
 _FILE: Final = f"{_GROUP}/import/{{file}}"
 _JOB: Final = f"{_GROUP}/jobs/{{job}}"
+_PROSPECT: Final = f"{_GROUP}/prospects/{{prospect}}"
+_SUPPRESSION: Final = f"{_GROUP}/suppressions/{{suppression}}"
+_MONITOR: Final = f"{_GROUP}/monitors/{{audience}}"
+_SOURCE: Final = f"{_GROUP}/sources/{{source}}"
 _KEY: Final = "/keys/{key}"
 _USER: Final = "/settings/users/{user}"
 
@@ -83,7 +91,15 @@ PAGES: Final = (
     Page("GET", f"{_AUDIENCE}/delete", audience_pages.show_delete),
     Page("POST", f"{_AUDIENCE}/delete", audience_pages.delete),
     Page("GET", f"{_AUDIENCE}/export.csv", prospect_pages.export),
-    Page("GET", f"{_GROUP}/prospects/{{prospect}}", prospect_pages.show),
+    Page("GET", f"{_GROUP}/people", people_pages.list_people),
+    Page("GET", _PROSPECT, people_pages.show),
+    Page("GET", f"{_PROSPECT}/erase", people_pages.show_erase),
+    Page("POST", f"{_PROSPECT}/erase", people_pages.erase),
+    Page("GET", f"{_GROUP}/suppressions", suppression_pages.list_suppressions),
+    Page("GET", f"{_GROUP}/suppressions/new", suppression_pages.show_new),
+    Page("POST", f"{_GROUP}/suppressions/new", suppression_pages.create),
+    Page("GET", f"{_SUPPRESSION}/remove", suppression_pages.show_remove),
+    Page("POST", f"{_SUPPRESSION}/remove", suppression_pages.remove),
     Page("GET", f"{_GROUP}/folders/new", folder_pages.show_new),
     Page("POST", f"{_GROUP}/folders/new", folder_pages.create),
     Page("GET", f"{_FOLDER}/rename", folder_pages.show_rename),
@@ -100,6 +116,19 @@ PAGES: Final = (
     Page("GET", f"{_JOB}/progress", job_pages.show_progress),
     Page("POST", f"{_JOB}/cancel", job_pages.cancel),
     Page("GET", f"{_JOB}/failed.csv", job_pages.failed_rows),
+    Page("GET", f"{_GROUP}/monitors", monitor_pages.list_monitors),
+    Page("POST", f"{_MONITOR}/pause", monitor_pages.pause),
+    Page("POST", f"{_MONITOR}/resume", monitor_pages.resume),
+    Page("GET", f"{_MONITOR}/remove", monitor_pages.show_remove),
+    Page("POST", f"{_MONITOR}/remove", monitor_pages.remove),
+    Page("GET", f"{_GROUP}/sources", source_pages.list_sources),
+    Page("GET", f"{_GROUP}/sources/new", source_pages.show_new),
+    Page("POST", f"{_GROUP}/sources/new", source_pages.add),
+    Page("POST", f"{_SOURCE}/test", source_pages.test),
+    Page("GET", f"{_SOURCE}/token", source_pages.show_token),
+    Page("POST", f"{_SOURCE}/token", source_pages.change_token),
+    Page("GET", f"{_SOURCE}/remove", source_pages.show_remove),
+    Page("POST", f"{_SOURCE}/remove", source_pages.remove),
     Page("GET", f"{_GROUP}/activity", activity_pages.list_activity),
     Page("GET", "/keys", key_pages.list_keys),
     Page("GET", "/keys/new", key_pages.show_new),
@@ -108,6 +137,7 @@ PAGES: Final = (
     Page("POST", f"{_KEY}/rotate", key_pages.rotate),
     Page("GET", f"{_KEY}/revoke", key_pages.show_revoke),
     Page("POST", f"{_KEY}/revoke", key_pages.revoke),
+    Page("GET", "/audit", activity_pages.list_acts),
     Page("GET", "/settings", settings_pages.show),
     Page("POST", "/settings/password", settings_pages.change_password),
     Page("POST", "/settings/invite", settings_pages.invite),

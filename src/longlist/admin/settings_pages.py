@@ -41,6 +41,7 @@ async def change_password(visit: Visit) -> Reply:
     if form.get("password") != form.get("again"):
         raise invalid("again", "The two passwords are not the same.")
     kept = await visit.passwords.hash_of(form.get("password"))
+    visit.act = ("password.changed", None)
     token = await visit.change(_begin_again, user.id, kept)
     return Redirect(f"{PATH}/settings?note=password", (visit.session_cookie(token),))
 
@@ -52,6 +53,7 @@ async def _begin_again(ctx: Context, user_id: bytes, password: str) -> str:
 
 async def invite(visit: Visit) -> Reply:
     """A one-time link for a further user."""
+    visit.act = ("user.invited", None)
     token = await visit.change(store.create_link)
     return View("link_made.html", {"path": f"{PATH}/setup/{token}"})
 
@@ -63,6 +65,7 @@ async def show_remove(visit: Visit, user_id: bytes) -> Reply:
 
 async def remove(visit: Visit, user_id: bytes) -> Reply:
     """Remove another user, whose sessions end."""
+    visit.act = ("user.removed", (await visit.read(_other, visit, user_id)).name)
     await visit.change(_remove, visit, user_id)
     return Redirect(f"{PATH}/settings?note=removed")
 

@@ -58,7 +58,7 @@ async def sign_in(visit: Visit) -> Reply:
         return View("sign_in.html", values, status=401)
     if is_outdated(user.password):
         await visit.change(store.replace_hash, user.id, await hasher.hash_of(password))
-    token = await visit.change(_begin, user.id, visit.token, (by_user, by_address))
+    token = await visit.change(_begin, user, visit.token, (by_user, by_address))
     log.info("signed in", trace_id=visit.request.trace_id, user_id=user.id.hex())
     return Redirect(own_target(visit.form.get("next")), (visit.session_cookie(token),))
 
@@ -126,14 +126,15 @@ async def _count(ctx: Context, by_user: bytes, by_address: bytes) -> int | None:
 
 
 async def _begin(
-    ctx: Context, user_id: bytes, old_token: str, subjects: tuple[bytes, bytes]
+    ctx: Context, user: store.User, old_token: str, subjects: tuple[bytes, bytes]
 ) -> str:
     """A new session in place of the one the browser had; this attempt was no failure."""
     await store.forget_expired(ctx)
     await store.delete_session(ctx, old_token)
     await store.forgive(ctx, subjects[0])
     await store.forgive_one(ctx, subjects[1])
-    return await store.create_session(ctx, user_id)
+    await store.note_act(ctx, user.name, "signed.in")
+    return await store.create_session(ctx, user.id)
 
 
 async def _follow(ctx: Context, token: str, name: str, password: str, old_token: str) -> str:
@@ -142,9 +143,11 @@ async def _follow(ctx: Context, token: str, name: str, password: str, old_token:
         raise _no_link()
     if link.user is None:
         user = await store.create_user(ctx, name=name, password=password)
+        await store.note_act(ctx, user.name, "user.joined")
     else:
         user = link.user
         await store.set_password(ctx, user.id, password)
+        await store.note_act(ctx, user.name, "password.changed")
     await store.forgive(ctx, _subject("user", fold(user.name)))
     await store.delete_session(ctx, old_token)
     return await store.create_session(ctx, user.id)

@@ -34,7 +34,7 @@ from longlist.errors import (
 )
 from longlist.ids import now_ms, parse_id
 from longlist.request import ClientGone, Receive, Request, Scope, Send
-from longlist.telemetry import log
+from longlist.telemetry import UNKNOWN, log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from longlist.admin.store import Session
     from longlist.context import Context, Installation
     from longlist.gate import Gate
+    from longlist.telemetry import Telemetry
 
 FORM_COOKIE: Final = "longlist_form"
 """Names a browser before anybody has signed in, so that the sign-in form has a token too."""
@@ -67,9 +68,10 @@ class SignInFirst(Exception):
 class Site:
     """The pages over an open installation."""
 
-    def __init__(self, installation: Installation, gate: Gate) -> None:
+    def __init__(self, installation: Installation, gate: Gate, telemetry: Telemetry) -> None:
         self._installation = installation
         self._gate = gate
+        self._telemetry = telemetry
         self._secret = installation.derive(b"admin csrf")
         self._passwords = Passwords()
 
@@ -84,7 +86,7 @@ class Site:
             await _send_asset(request, path, asset, send)
             return
         page, values, methods = find(PAGES, path, request.method)
-        route = "none" if page is None else page.path
+        route = UNKNOWN if page is None else page.path
         visit = Visit(self._installation, request, route, self._passwords)
         visit.is_secure = scope.get("scheme") == "https" or self._is_behind_https(request)
         cookies: list[str] = []
@@ -92,14 +94,12 @@ class Site:
             status = await self._answer(visit, page, values, methods, overloaded, cookies, send)
         except ClientGone:
             status = 499
-        log.info(
-            "admin request",
-            trace_id=request.trace_id,
-            method=request.method,
-            route=PATH + visit.route,
-            status=status,
-            ms=round((time.perf_counter() - started) * 1000, 2),
-            user_id=None if visit.session is None else visit.session.user.id.hex(),
+        self._telemetry.page(
+            request,
+            None if page is None else PATH + page.path,
+            status,
+            time.perf_counter() - started,
+            None if visit.session is None else visit.session.user.id,
         )
 
     async def _answer(

@@ -1,4 +1,4 @@
-"""Who may use the admin pages: users, their sessions, one-time links, failed attempts.
+"""Who may use the admin pages: users, sessions, one-time links, failed attempts; what they did.
 
 Operators look after the whole installation, so nothing here belongs to an account group. Of
 sessions and links only hashes are kept: whoever reads the database cannot sign in with it.
@@ -14,7 +14,7 @@ import msgspec
 
 from longlist.context import Context
 from longlist.db import Row, UniqueViolation
-from longlist.ids import new_id
+from longlist.ids import first_id, new_id, time_of
 from longlist.text import fold
 
 _MINUTE_MS: Final = 60_000
@@ -26,6 +26,8 @@ LINK_MS: Final = 24 * 60 * _MINUTE_MS
 """A link that was not followed is void after this."""
 WINDOW_MS: Final = 15 * _MINUTE_MS
 """Failed attempts are counted from the first of them on for this long."""
+ACTS_KEPT_MS: Final = 400 * 24 * 60 * _MINUTE_MS
+"""The audit goes back so far: a year, and some time to look at it."""
 _SEEN_EVERY_MS: Final = _MINUTE_MS
 
 
@@ -59,6 +61,19 @@ class Link(msgspec.Struct, frozen=True):
     """A valid one-time link: for a new user, or for the new password of one there is."""
 
     user: User | None
+
+
+class Act(msgspec.Struct, frozen=True):
+    """What an operator did to the installation; `act` is a code of the pages' words."""
+
+    id: bytes
+    actor: str
+    act: str
+    about: str | None
+
+    @property
+    def at(self) -> int:
+        return time_of(self.id)
 
 
 _USER: Final = "id, name, password, created_at, signed_in_at"
@@ -235,8 +250,30 @@ async def forgive_one(ctx: Context, subject: bytes) -> None:
     await ctx.tx.run("UPDATE admin_attempts SET count = count - 1 WHERE subject = $1", subject)
 
 
+async def note_act(ctx: Context, actor: str, act: str, about: str | None = None) -> None:
+    """Keep what an operator did, in the transaction that does it."""
+    await ctx.tx.run(
+        "INSERT INTO admin_acts (id, actor, act, about) VALUES ($1, $2, $3, $4)",
+        new_id(),
+        actor,
+        act,
+        about,
+    )
+
+
+async def list_acts(ctx: Context, *, before: bytes, limit: int) -> list[Act]:
+    """Up to `limit` acts newest first, older than `before`."""
+    rows = await ctx.tx.all(
+        "SELECT id, actor, act, about FROM admin_acts WHERE id < $1 ORDER BY id DESC LIMIT $2",
+        before,
+        limit,
+    )
+    return [Act(*row) for row in rows]
+
+
 async def forget_expired(ctx: Context) -> None:
-    """Delete sessions, links and counts that are past their time."""
+    """Delete sessions, links, counts and acts that are past their time."""
+    await ctx.tx.run("DELETE FROM admin_acts WHERE id < $1", first_id(ctx.now - ACTS_KEPT_MS))
     await ctx.tx.run(
         "DELETE FROM admin_sessions WHERE created_at <= $1 OR seen_at <= $2",
         ctx.now - LONGEST_MS,

@@ -15,10 +15,11 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 
 from longlist import decoding
-from longlist.admin import PATH
+from longlist.admin import PATH, store
 from longlist.admin.store import LONGEST_MS
 from longlist.context import Context
 from longlist.errors import Issue, UnsupportedMediaType, ValidationFailed
+from longlist.events import store as events
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -123,6 +124,8 @@ class Visit:
         self.csrf = ""
         self.address = b""
         self.is_secure = False
+        self.act: tuple[str, str | None] | None = None
+        """What the audit is told of the next change, and about what; None: the events tell."""
         self.is_htmx = request.header_values(b"hx-request") == ["true"]
 
     @property
@@ -155,27 +158,56 @@ class Visit:
 
     async def change(self, body: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
         """What a store function returns; its changes are on disk when this returns."""
-        made: T = await self.db.write(self._in_context(body, args, kwargs))
+        made: T = await self.db.write(self._noted(body, args, kwargs))
         return made
 
     async def change_one(self, body: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
-        """As `change`, for what writes by one statement, and may read on where that fails."""
-        made: T = await self.db.write_single(self._in_context(body, args, kwargs))
+        """As `change`, for what writes by one statement, and may read on where that fails.
+
+        Who did it is noted right after: where the process ends between the two, the event has no
+        name.
+        """
+        ctx = self.ctx
+        made: T = await self.db.write_single(self._in_context(body, args, kwargs, ctx))
+        if ctx.event_ids:
+            await self.db.write(self._in_context(self._note, (ctx.event_ids,), {}))
         return made
 
     async def change_long(self, body: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
         """As `change`, for what may take more than a few milliseconds."""
-        made: T = await self.db.write_long(self._in_context(body, args, kwargs))
+        made: T = await self.db.write_long(self._noted(body, args, kwargs))
         return made
 
-    def _in_context(self, body: Any, args: Any, kwargs: Any) -> Callable[..., Awaitable[Any]]:
-        ctx = self.ctx
+    def _in_context(
+        self, body: Any, args: Any, kwargs: Any, ctx: Context | None = None
+    ) -> Callable[..., Awaitable[Any]]:
+        ctx = ctx or self.ctx
 
         async def inside(tx: Transaction) -> Any:
             ctx.tx = tx
+            ctx.event_ids = []
             return await body(ctx, *args, **kwargs)
 
         return inside
+
+    def _noted(self, body: Any, args: Any, kwargs: Any) -> Callable[..., Awaitable[Any]]:
+        """The body, and in the same transaction who changes what."""
+
+        async def noted(ctx: Context) -> Any:
+            made = await body(ctx, *args, **kwargs)
+            await self._note(ctx, ctx.event_ids or [])
+            return made
+
+        return self._in_context(noted, (), {})
+
+    async def _note(self, ctx: Context, event_ids: list[bytes]) -> None:
+        if self.session is None:
+            return
+        actor = self.session.user.name
+        if event_ids:
+            await events.note_actor(ctx, event_ids, actor)
+        if self.act is not None:
+            await store.note_act(ctx, actor, *self.act)
 
     def cookie(self, name: str, value: str, *, lasts_s: int | None = None) -> str:
         """A Set-Cookie that no script reads and no other site can have sent along with a form."""

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from longlist.prospecting.mapping import FIELDS
 from longlist.prospects.person import FIELDS as PERSON_FIELDS
 
+GROUP_PAGES: Final = (
+    ("audiences", "Audiences", "/audiences", "list"),
+    ("people", "People", "/people", "person"),
+    ("import", "Import", "/import", "upload"),
+    ("jobs", "Jobs", "/jobs", "clock"),
+    ("monitors", "Monitors", "/monitors", "turn"),
+    ("sources", "Sources", "/sources", "plug"),
+    ("suppressions", "Suppressions", "/suppressions", "block"),
+    ("activity", "Activity", "/activity", "pulse"),
+    ("rules", "Limits", "/settings", "sliders"),
+)
+"""The menu of an account group: section, label, path below it, icon."""
+SERVER_PAGES: Final = (
+    ("groups", "Account groups", "/groups", "blocks"),
+    ("keys", "API keys", "/keys", "key"),
+    ("audit", "Audit", "/audit", "book"),
+    ("settings", "Server", "/settings", "server"),
+)
+_DAY_MS: Final = 86_400_000
 KINDS: Final = {
     "linkedin_search": "LinkedIn search",
     "sales_navigator": "Sales Navigator",
@@ -126,6 +145,58 @@ PERMISSIONS: Final = (
 )  # fmt: skip
 """Every permission, by what it is about, with what it lets a key do."""
 
+
+class Field(NamedTuple):
+    """A setting of a provider in its form."""
+
+    name: str
+    label: str
+    example: str
+
+
+PROVIDERS: Final = {"unipile": "Unipile", "directory": "Directory"}
+PROVIDER_FIELDS: Final = {
+    "unipile": (
+        Field("base_url", "Address (DSN)", "https://api1.unipile.com:13111"),
+        Field("account_id", "Account id", "as Unipile shows it for the LinkedIn account"),
+    ),
+}
+"""The settings of the providers that the pages know; of others they are lines of KEY=VALUE."""
+SUPPRESSION_KINDS: Final = {
+    "email": "E-mail address",
+    "domain": "Domain",
+    "public_identifier": "LinkedIn public identifier",
+    "provider_id": "Provider id",
+}
+SUPPRESSION_REASONS: Final = {
+    "erasure": "Erased",
+    "unsubscribe": "Unsubscribed",
+    "manual": "By hand",
+}
+ACTS: Final = {
+    "signed.in": "Signed in",
+    "user.joined": "Became a user",
+    "user.invited": "Made a link for a further user",
+    "user.removed": "Removed a user",
+    "password.changed": "Changed the own password",
+    "key.made": "Made a key",
+    "key.rotated": "Gave a key a new secret",
+    "key.revoked": "Revoked a key",
+    "group.made": "Made an account group",
+    "group.limits": "Changed the limits of an account group",
+    "source.added": "Added a source",
+    "source.token": "Gave a source another token",
+    "source.removed": "Removed a source",
+}
+QUOTAS: Final = {
+    "LINKEDIN_CLASSIC": "LinkedIn searches",
+    "SALES_NAVIGATOR": "Sales Navigator",
+    "POST_COMMENTERS": "Post commenters",
+    "URL_UPLOAD": "Profile URLs",
+    "FILE_IMPORT": "File imports",
+    "DIRECTORY": "Directory searches",
+}
+
 EVENTS: Final = {
     "audience.created": "Audience created",
     "audience.updated": "Audience changed",
@@ -143,6 +214,8 @@ EVENTS: Final = {
     "prospecting.failed": "Job failed",
     "prospecting.cancelled": "Job cancelled",
     "prospect.erased": "Prospect erased",
+    "suppression.created": "Suppression added",
+    "suppression.deleted": "Suppression removed",
 }
 
 
@@ -173,6 +246,15 @@ def issue(field: str) -> str:
     return f"{known}: " if known else ""
 
 
+def interval(minutes: int) -> str:
+    """How often, in the largest unit that is whole."""
+    for length, name in ((10_080, "week"), (1_440, "day"), (60, "hour")):
+        if minutes % length == 0:
+            count = minutes // length
+            return f"every {name}" if count == 1 else f"every {count} {name}s"
+    return f"every {minutes} min"
+
+
 def duration(ms: int) -> str:
     """A length of time in the unit that suits it."""
     seconds = ms / 1000
@@ -188,6 +270,24 @@ def day(ms: int) -> str:
     """The day of an instant in UTC."""
     at = datetime.fromtimestamp(ms / 1000, UTC)
     return f"{at.day} {at:%b %Y}"
+
+
+def day_number(number: int) -> str:
+    """The day that is counted from 1970, without its year."""
+    return day(number * _DAY_MS)[:-5]
+
+
+def moment(ms: int, beside: int) -> str:
+    """The day of an instant, or its time of day where another one is on the same day."""
+    if ms // _DAY_MS == beside // _DAY_MS:
+        return f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M} UTC"
+    return day(ms)
+
+
+def setting(provider: str, name: str) -> str:
+    """What a setting of a provider is called."""
+    known = {field.name: field.label for field in PROVIDER_FIELDS.get(provider, ())}
+    return known.get(name, name)
 
 
 def pretty(json: str) -> str:

@@ -169,7 +169,9 @@ async def delete(ctx: Context, folder_id: bytes, *, ungroup: bool) -> None:
             raise await audiences.not_ready(ctx, audience)
     for audience in inside:
         # Not by write_guarded: If-Match speaks of the folder here.
-        await ctx.tx.change(_UNGROUP, ctx.group, audience.id, 0, event_id=new_id(), now=ctx.now)
+        await ctx.tx.change(
+            _UNGROUP, ctx.group, audience.id, 0, event_id=ctx.new_event_id(), now=ctx.now
+        )
     await ctx.tx.run(
         "DELETE FROM folders WHERE account_group_id = $1 AND id = $2", ctx.group, folder_id
     )

@@ -294,7 +294,13 @@ async def write_guarded(
         expected = (await get(ctx, audience_id)).version
     for _ in range(_RACES):
         row = await ctx.tx.change(
-            change, ctx.group, audience_id, expected, *values, event_id=new_id(), now=ctx.now
+            change,
+            ctx.group,
+            audience_id,
+            expected,
+            *values,
+            event_id=ctx.new_event_id(),
+            now=ctx.now,
         )
         if row is not None:
             return stored(row)
@@ -356,6 +362,7 @@ async def delete(ctx: Context, audience_id: bytes) -> None:
     for statement in (
         "DELETE FROM memberships WHERE account_group_id = $1 AND audience_id = $2",
         "DELETE FROM monitors WHERE account_group_id = $1 AND audience_id = $2",
+        "DELETE FROM audience_sizes WHERE account_group_id = $1 AND audience_id = $2",
         "DELETE FROM audiences WHERE account_group_id = $1 AND id = $2",
     ):
         await ctx.tx.run(statement, ctx.group, audience_id)

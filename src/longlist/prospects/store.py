@@ -107,6 +107,18 @@ async def get(ctx: Context, prospect_id: bytes) -> Stored:
     return prospect
 
 
+async def list_page(ctx: Context, *, before: bytes, limit: int) -> list[Stored]:
+    """Up to `limit` prospects of the account group, newest first, older than `before`."""
+    rows = await ctx.tx.all(
+        f"SELECT {COLUMNS} FROM prospects p WHERE p.account_group_id = $1 AND p.id < $2"
+        " ORDER BY p.id DESC LIMIT $3",
+        ctx.group,
+        before,
+        limit,
+    )
+    return [stored(row) for row in rows]
+
+
 async def get_many(ctx: Context, ids: Sequence[bytes]) -> dict[bytes, Stored]:
     """Those of the prospects that exist, by id."""
     rows = await ctx.tx.all_in(

@@ -63,6 +63,17 @@ async def list_page(
     return [_stored(row) for row in rows]
 
 
+async def find_by_keys(ctx: Context, keys: Sequence[bytes]) -> list[Stored]:
+    """The entries under any of the keys, newest first, but for those that are never listed."""
+    rows = await ctx.tx.all_in(
+        f"SELECT {_COLUMNS} FROM suppressions WHERE account_group_id = $1"
+        " AND kind <> 'name_company' AND key IN_VALUES",
+        keys,
+        ctx.group,
+    )
+    return sorted((_stored(row) for row in rows), key=lambda entry: entry.id, reverse=True)
+
+
 async def create(
     ctx: Context, *, kind: str, key: bytes, reason: str, note: str | None
 ) -> tuple[Stored, bool]:

@@ -5,6 +5,13 @@ const dialog = document.getElementById("dialog");
 const dialogBody = document.getElementById("dialog-body");
 const notices = document.getElementById("notices");
 
+// On a phone the menu is a strip: the page that is shown stands in it.
+const strip = document.querySelector(".side nav");
+const current = strip?.querySelector("[aria-current=page]");
+if (current && strip.scrollWidth > strip.clientWidth) {
+  strip.scrollLeft = current.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
+}
+
 // The dialog shows whatever a link asked for; it is emptied when it closes.
 document.addEventListener("htmx:afterSwap", (event) => {
   const target = event.detail.target;
@@ -19,7 +26,7 @@ document.addEventListener("htmx:load", (event) => {
   const field = part.matches("[autofocus]") ? part : part.querySelector("[autofocus]");
   field?.focus();
   if (field?.hasAttribute("data-select")) field.select();
-  if (part.matches(".name:not(.editing)")) part.querySelector(".pencil")?.focus();
+  if (part.matches(".name:not(.editing), [data-renamed]")) part.querySelector(".pencil")?.focus();
   showOrigins(part);
 });
 dialog.addEventListener("close", () => {
