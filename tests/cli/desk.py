@@ -12,8 +12,8 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -111,6 +111,28 @@ class Desk:
         if run:
             assert self.worker.run(started["jobId"])
         return started
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """While inside, every job is run as it comes."""
+        stop = threading.Event()
+        server, group = self.tenant.server, self.tenant.group
+        waiting = (
+            "SELECT id FROM prospecting_jobs WHERE account_group_id = $1 AND status = 'queued'"
+        )
+
+        def work() -> None:
+            while not stop.wait(0.02):
+                for (id_,) in server.rows(waiting, group):
+                    self.worker.run(id_.hex())
+
+        thread = threading.Thread(target=work, name="worker by hand")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(PATIENCE_S)
 
 
 def at_terminal(

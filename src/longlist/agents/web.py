@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from longlist_client import AsyncLonglist, Retries
@@ -20,7 +21,7 @@ from longlist.agents.inside import Inside
 from longlist.agents.protocol import server
 from longlist.errors import LonglistError, MethodNotAllowed, Overloaded
 from longlist.operations import Operation
-from longlist.request import Receive, Request, Scope, Send
+from longlist.request import ClientGone, Receive, Request, Scope, Send
 
 if TYPE_CHECKING:
     from longlist.app import App
@@ -70,11 +71,15 @@ class Web:
 
         try:
             await self._admit(request)
+            # Read here, so that who hangs up in the middle is none of the library's errors.
+            body = await request.body(OPERATION.body_limit)
         except LonglistError as error:
             status = error.status
             await self._app.refuse(request, error, send)
+        except ClientGone:
+            status = 499
         else:
-            await self._serve(request, scope, receive, noting)
+            await self._serve(request, scope, _again(body, receive), noting)
         finally:
             seconds = time.perf_counter() - started
             self._app.telemetry.request(request, OPERATION, status, seconds)
@@ -86,7 +91,6 @@ class Web:
         if self._app.is_full:
             raise Overloaded
         await self._app.gate.admit(request, OPERATION, None)
-        request.check_length(OPERATION.body_limit)
 
     async def _serve(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         # The gate has let this one header in.
@@ -108,3 +112,15 @@ class Web:
             )
             async with manager.run():
                 await manager.handle_request(scope, receive, send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """An ASGI receive that gives a body that has been read, and then what comes after it."""
+    left = [body]
+
+    async def given() -> MutableMapping[str, Any]:
+        if left:
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        return await receive()
+
+    return given

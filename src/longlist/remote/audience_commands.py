@@ -10,6 +10,7 @@ import typer
 
 from longlist.console import Trouble, name_of
 from longlist.remote.command import command
+from longlist.remote.completion import one_of
 from longlist.remote.printing import Column, show_json, show_list, show_record
 
 if TYPE_CHECKING:
@@ -78,7 +79,12 @@ def create(
     remote: Remote,
     name: Annotated[str, typer.Argument(help="Its name.")],
     type_: Annotated[
-        str, typer.Option("--type", help="on_demand, or monitoring for a search that repeats.")
+        str,
+        typer.Option(
+            "--type",
+            help="on_demand, or monitoring for a search that repeats.",
+            autocompletion=one_of("on_demand", "monitoring"),
+        ),
     ] = "on_demand",
     description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
 ) -> None:
@@ -146,7 +152,12 @@ def export(
         Path | None, typer.Argument(help="Written whole or not at all; without: to the output.")
     ] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", help="csv or ndjson; else by the name of FILE.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="csv or ndjson; else by the name of FILE.",
+            autocompletion=one_of("csv", "ndjson"),
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
 ) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from longlist.remote.completion import profile_names
+
 Url = Annotated[
     str | None, typer.Option(metavar="URL", help="The server. Also LONGLIST_URL, or a profile.")
 ]
@@ -17,7 +19,11 @@ Key = Annotated[
 ]
 Profile = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="A profile of yours. Also LONGLIST_PROFILE."),
+    typer.Option(
+        metavar="NAME",
+        help="A profile of yours. Also LONGLIST_PROFILE.",
+        autocompletion=profile_names,
+    ),
 ]
 AccountGroup = Annotated[
     str | None, typer.Option(metavar="ID", help="Needed where the key reaches several.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from longlist.remote.command import command
+from longlist.remote.completion import one_of
 from longlist.remote.exits import Exit
 from longlist.remote.printing import Column, show_list, show_record
 
@@ -46,7 +47,10 @@ _ROW_COLUMNS: Final = (
 @command(app, "list")
 def list_(
     remote: Remote,
-    status: Annotated[str | None, typer.Option(help=f"Only {', '.join(STATUSES)}.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help=f"Only {', '.join(STATUSES)}.", autocompletion=one_of(*STATUSES)),
+    ] = None,
     audience: Annotated[
         str | None, typer.Option(help="Only those of this audience: its id or exact name.")
     ] = None,
@@ -101,7 +105,10 @@ def cancel(remote: Remote, job: JobArgument) -> None:
 def rows(
     remote: Remote,
     job: JobArgument,
-    outcome: Annotated[str | None, typer.Option(help=f"Only {', '.join(OUTCOMES)}.")] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(help=f"Only {', '.join(OUTCOMES)}.", autocompletion=one_of(*OUTCOMES)),
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Every row as CSV, with a heading.")] = False,
     limit: Limit = None,
 ) -> None:

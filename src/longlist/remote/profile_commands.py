@@ -10,6 +10,7 @@ import typer
 
 from longlist.console import Trouble, id_of
 from longlist.remote import profiles
+from longlist.remote.completion import profile_names
 from longlist.remote.exits import Exit
 from longlist.remote.printing import Column, show_json, show_list, show_record
 
@@ -23,6 +24,10 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile's name.")]
+Known = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The profile's name.", autocompletion=profile_names),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _COLUMNS: Final = (
@@ -107,7 +112,7 @@ def list_(json: Json = False) -> None:
 
 
 @app.command()
-def use(name: Name) -> None:
+def use(name: Known) -> None:
     """Make a profile the current one."""
     kept = profiles.load()
     profiles.named(kept, name)
@@ -117,7 +122,7 @@ def use(name: Name) -> None:
 
 
 @app.command()
-def remove(name: Name) -> None:
+def remove(name: Known) -> None:
     """Forget a profile. Its key stays valid until it is revoked on the server."""
     kept = profiles.load()
     profiles.named(kept, name)
