@@ -15,6 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import client_reference
 import msgspec
 import typer.main
 from typer.testing import CliRunner
@@ -42,7 +43,7 @@ def _page(title: str, *parts: Iterable[str]) -> str:
     lines = [f"# {title}", "", _MADE, ""]
     for part in parts:
         lines += [*part, ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
 def _sentence(docstring: str | None) -> str:
@@ -143,6 +144,8 @@ def errors_page() -> str:
     return _page(
         "Errors",
         [
+            "Every refusal is one JSON object, with a code for programs and words for people.",
+            "",
             "`error.code` is for programs. `error.message` says what went wrong, `error.details`"
             " what to do. Members at fault are listed in `error.issues`, facts a program may need"
             " in `error.context`.",
@@ -204,6 +207,8 @@ def operations_page() -> str:
     return _page(
         "Operations",
         [
+            "Every operation of the API, with the permission it needs and what it may answer.",
+            "",
             "The running server shows the same with every member and example at `/docs`, and as an"
             " OpenAPI 3.1 document at `/openapi.json`.",
         ],
@@ -257,6 +262,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "operations.md": operations_page(),
         "command-line.md": commands_page(),
+        "client.md": _page("Python client", *client_reference.parts()),
     }
 
 

@@ -22,8 +22,9 @@ PAGES: Final = tuple(
 )
 
 RUN: Final = frozenset({"console", "python"})
-SHOWN: Final = frozenset({"text", "json", "nginx"})
-"""Languages of blocks that hold nothing to run: layouts, excerpts, configuration of others."""
+SHOWN: Final = frozenset({"text", "json", "nginx", "pyi"})
+"""Languages of blocks that hold nothing to run: layouts, excerpts, signatures, configuration of
+others."""
 
 _FENCE: Final = re.compile(r"( *)(`{3,})([^`\n]*)\Z")
 _HEREDOC: Final = re.compile(r"<<'?([A-Z]+)'?")

@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -189,16 +189,26 @@ class Watched:
             assert url.startswith((self.base, "data:", f"blob:{self.base}")), url
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_page_shows_every_operation(
-    browser: Browser, longlist: Longlist, scheme: str, width: int
-) -> None:
-    context = browser.new_context(
-        color_scheme="dark" if scheme == "dark" else "light",
-        viewport={"width": width, "height": 844},
+Scheme = Literal["light", "dark"]
+
+
+def assert_fits(page: Page, scheme: Scheme, width: int) -> None:
+    """A page wider than the screen has to be pushed about to be read."""
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    is_dark = (
+        page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
     )
+    assert is_dark is (scheme == "dark")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("width", "first", "then"), [(1280, "light", "dark"), (390, "dark", "light")]
+)
+def test_page_shows_every_operation(
+    browser: Browser, longlist: Longlist, width: int, first: Scheme, then: Scheme
+) -> None:
+    context = browser.new_context(color_scheme=first, viewport={"width": width, "height": 844})
     watched = Watched(context.new_page(), longlist)
     watched.open("#/Audiences/updateAudience")
     page = watched.page
@@ -211,12 +221,9 @@ def test_page_shows_every_operation(
             page.click(f'.opblock-tag[data-tag="{tag}"]')
     operations = sum(len(methods) for methods in document["paths"].values())
     page.wait_for_function(f"document.querySelectorAll('.opblock').length === {operations}")
-    # A page wider than the screen has to be pushed about to be read.
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    is_dark = (
-        page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
-    )
-    assert is_dark is (scheme == "dark")
+    assert_fits(page, first, width)
+    page.emulate_media(color_scheme=then)
+    assert_fits(page, then, width)
     watched.check()
     context.close()
 
