@@ -30,6 +30,9 @@ logger: Final = logging.getLogger("longlist.http")
 # Key in scope["extensions"]: a callable taking seconds. A route that takes uploads calls it before
 # it reads the body: from then on the request may last, but no silence may be longer.
 BODY_DEADLINE: Final = "longlist.body_deadline"
+# Key in scope["extensions"]: a callable that ends the connection without an answer, for a request
+# of which nobody can say whether it was done.
+CUT: Final = "longlist.cut"
 # Key in the scope: the trace id of the request, the same as in answers made here.
 TRACE_ID: Final = "longlist.trace_id"
 
@@ -81,7 +84,7 @@ class Connection(asyncio.Protocol):
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._limits = limits
-        self._extensions = {BODY_DEADLINE: self.allow_pauses}
+        self._extensions = {BODY_DEADLINE: self.allow_pauses, CUT: self.cut}
         self._reader = RequestReader(self, limits)
 
         self.read_deadline = inf
