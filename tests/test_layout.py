@@ -33,7 +33,7 @@ OWNS_A_TABLE = {
 """Machine modules that may hold SQL beside stores, db/ and migrations/, and the table of each."""
 
 DRIVERS = {
-    "asyncpg": {"db/postgres.py", "db/outside.py"},
+    "asyncpg": {"db/postgres.py", "db/replicas.py", "db/outside.py"},
     "psycopg": set[str](),
     "sqlite3": {
         "db/sqlite.py",
@@ -56,6 +56,7 @@ COMMITS = {
     "console.py": "the command line",
     "context.py": "Context.write, for the worker and the command line",
     "dispatch.py": "requests, once the gate has admitted them",
+    "front/directory.py": "the directory of a front, which is no installation",
     "gate.py": "when keys were last used",
     "jobs.py": "the worker",
     "limits.py": "leases of tokens",

@@ -15,6 +15,8 @@ from longlist.admin import commands as admin
 from longlist.agents import commands as agents
 from longlist.console import Trouble, load_settings, show_json
 from longlist.db import DatabaseAway, SchemaMismatch
+from longlist.demo import commands as demo
+from longlist.front import commands as front
 from longlist.keys import commands as keys
 from longlist.prospecting import commands as prospecting
 from longlist.prospecting import source_commands as sources
@@ -41,9 +43,11 @@ app.add_typer(audiences.app, name="audiences")
 app.add_typer(prospects.app, name="prospects")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(profiles.app, name="profile")
+app.add_typer(front.app, name="front")
 app.command("import")(prospecting.import_file)
 command(app)(profiles.whoami)
 app.command()(agents.mcp)
+app.command()(demo.demo)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -77,7 +81,10 @@ def migrate(
     """Make the database's schema, or bring it up to this version."""
     from longlist import upgrade
 
-    typer.echo(upgrade.bring_up(load_settings(), unattended=unattended))
+    def tell(text: str) -> None:
+        typer.echo(text, err=True)
+
+    typer.echo(upgrade.bring_up(load_settings(), unattended=unattended, tell=tell))
 
 
 @app.command()

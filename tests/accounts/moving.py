@@ -15,6 +15,7 @@ from longlist.accounts import move as course
 from longlist.accounts.move import Move, Report, Side
 from longlist.accounts.move_back import take_back
 from longlist.accounts.move_tables import GROUP, PARCEL, TABLES
+from longlist.events import store as events
 from longlist.prospecting.sources.directory import PROVIDER as DIRECTORY
 from longlist.settings import Settings
 from longlist.tables import METADATA
@@ -148,6 +149,10 @@ def fill(api: Tenant, folder: Path) -> None:
     watched = api.audience("Watched", "monitoring")["id"]
     body = {"source": {"type": "directory_search", "query": "cto"}, "intervalMinutes": 60}
     api.send("PUT", f"AG/audiences/{watched}/monitor", json=body).expect(200)
+    (event,) = api.server.rows(
+        "SELECT id FROM events WHERE account_group_id = $1 LIMIT 1", api.group
+    )
+    api.server.write(events.note_actor, [event[0]], "ada", group=api.group)
 
 
 Rows = dict[str, list[tuple[Any, ...]]]

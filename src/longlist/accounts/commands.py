@@ -153,6 +153,12 @@ def move(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the old rows, where no key reaches them.")
     ] = False,
+    to_cluster: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="The target in the directory of a front that serves both."
+        ),
+    ] = "",
     verify_only: Annotated[
         bool, typer.Option("--verify-only", help="Compare both sides and change nothing.")
     ] = False,
@@ -174,6 +180,7 @@ def move(
         what="verify" if verify_only else "undo" if undo else "move",
         wait=wait,
         keep=keep,
+        to_cluster=to_cluster,
     )
     if json:
         show_json(done)

@@ -21,7 +21,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -61,6 +61,19 @@ class Report(msgspec.Struct, rename="camel"):
     """Keys that reach other groups too: valid on both sides from now on, as `prefix name`."""
     events_renumbered: bool = False
     state: str = "moved"
+
+
+class Switch(Protocol):
+    """The group's entry in the directory of a front; see `front.switch`."""
+
+    async def reopen(self) -> None:
+        """Let requests through to the source, if they are not."""
+
+    async def close(self) -> None:
+        """Return once no request comes through any more."""
+
+    async def open_there(self) -> None:
+        """Let requests through to the target."""
 
 
 class Side:
@@ -157,11 +170,13 @@ class Move:
         grace_s: float,
         tell: Callable[[str], None] = lambda _: None,
         step: Callable[[str], None] = lambda _: None,
+        switch: Switch | None = None,
     ) -> None:
         self._source, self._target = Side(source, group), Side(target, group)
         self._group = group
         self._grace_s = grace_s
         self._tell, self._step = tell, step
+        self._switch = switch
         self.report = Report(group.hex(), self._source.name, self._target.name)
 
     async def run(self, *, wait: bool = False, keep: bool = False) -> Report:
@@ -198,6 +213,8 @@ class Move:
             self._tell("going on with a move that was cut off")
         move_id = new_id() if marker is None else marker.id
         await self._check_target(move_id)
+        if self._switch is not None:
+            await self._switch.reopen()
         try:
             await self._hold(move_id, wait=wait, anew=marker is None)
             shifts = await self._make_room(move_id)
@@ -270,6 +287,8 @@ class Move:
             # The marker first: who goes on with this move by mistake sees that it is over.
             await self._source.write(store.advance, move_id, "leaving", "releasing")
             await self._source.release(move_id)
+            if self._switch is not None:
+                await self._switch.reopen()
         except MarkerGone:
             return
         except DatabaseAway as error:
@@ -370,6 +389,9 @@ class Move:
         """Take the group out of reach here."""
         shared = await self._source.read(parcels.shared_keys)
         self.report.shared_keys = [f"{key.prefix} {key.name}" for key in shared]
+        if self._switch is not None:
+            self._step("close")
+            await self._switch.close()
         self._step("leave")
 
         async def body(ctx: Context) -> None:
@@ -402,6 +424,9 @@ class Move:
                     f"The target knows nothing of this move, which is on its way to {marker.other}."
                     " Name that target, or take the move back with --undo."
                 ) from error
+        if self._switch is not None:
+            self._step("open")
+            await self._switch.open_there()
         self.report.keys = len(parcel.rows["api_keys"])
         self._tell(f"switched: the group is in {self._target.name}")
 

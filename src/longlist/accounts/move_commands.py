@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -12,8 +13,10 @@ from longlist import startup
 from longlist.accounts import move_target
 from longlist.accounts.move import Move, Report, Side
 from longlist.accounts.move_back import take_back
-from longlist.console import load_settings, need_database, opened
+from longlist.console import Trouble, load_settings, need_database, opened
 from longlist.db import DatabaseAway
+from longlist.front import directory, directory_store
+from longlist.front.switch import Switch
 
 if TYPE_CHECKING:
     from longlist.settings import Settings
@@ -35,6 +38,7 @@ def run(
     what: Literal["move", "verify", "undo"],
     wait: bool,
     keep: bool,
+    to_cluster: str = "",
 ) -> Report:
     """Do it. Raises Trouble, DatabaseAway, SchemaMismatch and SettingError."""
     settings = load_settings()
@@ -42,19 +46,55 @@ def run(
     target = move_target.settings_of_target(settings, to, to_data)
     if what == "undo":
         return asyncio.run(_undo(settings, target, group))
-    return asyncio.run(_move(settings, target, group, what == "verify", wait=wait, keep=keep))
+    if what == "verify":
+        return asyncio.run(_verify(settings, target, group))
+    return asyncio.run(_move(settings, target, group, to_cluster, wait=wait, keep=keep))
 
 
 async def _move(
-    settings: Settings, target: Settings, group: bytes, verify: bool, *, wait: bool, keep: bool
+    settings: Settings, target: Settings, group: bytes, to_cluster: str, *, wait: bool, keep: bool
 ) -> Report:
     async with (
         opened(settings) as here,
         move_target.opened(target, startup.read_secret(settings)) as there,
+        _switch(settings, group, to_cluster) as switch,
     ):
         grace_s = settings.request_timeout_s + GRACE_MORE_S
-        move = Move(here, there, group, grace_s=grace_s, tell=_tell)
-        return await (move.verify() if verify else move.run(wait=wait, keep=keep))
+        move = Move(here, there, group, grace_s=grace_s, tell=_tell, switch=switch)
+        return await move.run(wait=wait, keep=keep)
+
+
+async def _verify(settings: Settings, target: Settings, group: bytes) -> Report:
+    async with (
+        opened(settings) as here,
+        move_target.opened(target, startup.read_secret(settings)) as there,
+    ):
+        return await Move(here, there, group, grace_s=0, tell=_tell).verify()
+
+
+@asynccontextmanager
+async def _switch(
+    settings: Settings, group: bytes, to_cluster: str
+) -> AsyncIterator[Switch | None]:
+    """The group's entry in the directory of a front, None where there is no front.
+
+    Raises Trouble where there is one and nothing was said of it.
+    """
+    if not to_cluster and not settings.front_directory:
+        yield None
+        return
+    async with directory.opened(settings) as db:
+        if to_cluster:
+            switch = Switch(db, group, to_cluster)
+            await switch.check()
+            yield switch
+            return
+        if await db.read(directory_store.find_everywhere, group.hex()) is not None:
+            raise Trouble(
+                "The directory that LONGLIST_FRONT_DIRECTORY names has this account group. Name"
+                " the target there too: --to-cluster NAME"
+            )
+        yield None
 
 
 async def _undo(settings: Settings, target: Settings, group: bytes) -> Report:
@@ -69,7 +109,11 @@ async def _undo(settings: Settings, target: Settings, group: bytes) -> Report:
         except DatabaseAway as error:
             _tell(f"the target cannot be reached: {error}")
         name = move_target.name_of(startup.database(target))
-        return Report(group.hex(), here.name, name, state=await take_back(here, there))
+        state = await take_back(here, there)
+        if directory.is_there(settings) and await here.has_group():
+            db = await stack.enter_async_context(directory.opened(settings))
+            await Switch(db, group, "").reopen()
+        return Report(group.hex(), here.name, name, state=state)
 
 
 def show(report: Report) -> None:

@@ -1,0 +1,1 @@
+"""One API in front of several clusters: a directory names the cluster of each account group."""
