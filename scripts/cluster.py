@@ -13,10 +13,11 @@ PostgreSQL comes from the wheel of the tests and runs without fsync: it is not w
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 import tempfile
 from pathlib import Path
+
+import uvloop
 
 from tests.harness.postgres import running_postgres
 from tests.races import cluster
@@ -28,6 +29,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=180, help="time that the load lasts")
     parser.add_argument("--requests", type=int, default=1_000_000, help="requests at most")
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument(
+        "--long", action="store_true", help="fewer imports, for millions of requests"
+    )
     parser.add_argument("--apis", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kill-every", type=float, default=5.0, help="seconds, on average")
@@ -40,7 +44,7 @@ async def _run(place: Place, args: argparse.Namespace) -> cluster.Outcome:
         return await cluster.race(
             place, store, requests=args.requests, seconds=args.seconds, apis=args.apis,
             workers=args.workers, clients=args.clients, kill_every_s=args.kill_every,
-            seed=args.seed,
+            seed=args.seed, mix=cluster.LONG if args.long else cluster.Mix(),
         )  # fmt: skip
 
 
@@ -52,7 +56,7 @@ def main() -> None:
         running_postgres() as server,
         running_place(Path(folder), server.new_database()) as place,
     ):
-        outcome = asyncio.run(_run(place, args))
+        outcome = uvloop.run(_run(place, args))
     sys.stdout.write(cluster.report(outcome) + "\n")
 
 

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +37,27 @@ EXPECTED = {
 }  # fmt: skip
 MAX_RESCUES = 5
 """A job whose worker was killed more often than this may have been given up."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How often a client does what, and how many rows an import may have."""
+
+    rename: int = 40
+    read: int = 30
+    walk: int = 6
+    create: int = 11
+    add: int = 11
+    start_import: int = 2
+    rows: tuple[int, ...] = (20, 500, 5000)
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        return (self.rename, self.read, self.walk, self.create, self.add, self.start_import)
+
+
+LONG = Mix(rename=400, read=520, walk=10, create=40, add=29, start_import=1, rows=(20, 200, 1000))
+"""Of millions of requests, so that the imports they start can be done in the same time."""
 
 
 class Slot:
@@ -164,7 +185,8 @@ class Outcome:
 class Load:
     """The clients. `budget` bounds the requests, `until` the time."""
 
-    def __init__(self, slots: list[Slot], budget: int, seconds: float) -> None:
+    def __init__(self, slots: list[Slot], budget: int, seconds: float, mix: Mix) -> None:
+        self.mix = mix
         self.apis = [slot for slot in slots if slot.role == "api"]
         self.budget = budget
         self.until = time.monotonic() + seconds
@@ -199,20 +221,13 @@ class Client:
             connection.close()
 
     async def _act(self) -> None:
-        draw = self._chance.randrange(100)
         kept = self._chance.choice(self.mine)
-        if draw < 40:
-            await self._rename(kept)
-        elif draw < 70:
-            await self._read(kept)
-        elif draw < 76:
-            await self._walk()
-        elif draw < 87:
-            await self._create()
-        elif draw < 98:
-            await self._add(kept)
-        else:
-            await self._import()
+        acts: list[Callable[[], Awaitable[None]]] = [
+            lambda: self._rename(kept), lambda: self._read(kept), self._walk, self._create,
+            lambda: self._add(kept), self._import,
+        ]  # fmt: skip
+        (act,) = self._chance.choices(acts, self._load.mix.weights)
+        await act()
 
     async def _any(self, method: str, path: str, json: Any = None, **more: Any) -> Answer | None:
         """One try at a process drawn at random; None where it was cut or refused with 503."""
@@ -328,7 +343,7 @@ class Client:
         kept.etag = ""
 
     async def _import(self) -> None:
-        rows = self._chance.choice((20, 500, 5000))
+        rows = self._chance.choice(self._load.mix.rows)
         lines = [f"{uuid4().hex}@example.com,Somebody,Invented" for _ in range(rows)]
         content = "\n".join(["Email,First Name,Last Name", *lines]).encode()
         upload, _ = await self._send(
@@ -445,11 +460,12 @@ async def race(
     clients: int = 16,
     kill_every_s: float = 5.0,
     seed: int = 1,
+    mix: Mix = Mix(),
 ) -> Outcome:
     """Run it and judge it. Raises AssertionError for whatever breaks a promise."""
     ledgers = [Ledger(await store.tenant()) for _ in range(2)]
     async with _running(place, apis, workers) as slots, AsyncExitStack() as stack:
-        load = Load(slots, requests, seconds)
+        load = Load(slots, requests, seconds, mix)
         began = time.monotonic()
         crowd = [Client(load, ledgers[number % 2], number) for number in range(clients)]
         for client in crowd:
