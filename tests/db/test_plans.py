@@ -131,7 +131,7 @@ def test_plans_of_postgres(done: Done) -> None:
 
 BAD = {
     "SELECT COUNT(*) FROM {table}": "reads all of",
-    "SELECT 1 FROM {table} WHERE prospect_id = $1": "reads all of",
+    "SELECT 1 FROM {table} WHERE prospect_id = $1": "partitions",
     "DELETE FROM {table} WHERE account_group_id > $1": "partitions",
     "SELECT 1 FROM {table} WHERE account_group_id = $1": "all that an account group has",
 }
