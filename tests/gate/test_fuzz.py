@@ -20,6 +20,12 @@ EXAMPLES = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+
+def examples(api: Tenant) -> settings:
+    """All of them on SQLite, and on PostgreSQL the first of the same: what reads them is shared."""
+    return settings(EXAMPLES, max_examples=100) if api.server.settings.uses_postgres else EXAMPLES
+
+
 scalars = (
     st.none()
     | st.booleans()
@@ -79,7 +85,7 @@ def is_fair(answer: Answer, *statuses: int) -> None:
 def test_any_bytes_to_patch(api: Tenant) -> None:
     target = f"AG/audiences/{api.audience('Old')['id']}"
 
-    @EXAMPLES
+    @examples(api)
     @given(bits | updates.map(encode) | st.tuples(updates.map(encode), bits).map(b"".join))
     def run(body: bytes) -> None:
         is_fair(api.send("PATCH", target, body=body), 200, 400)
@@ -93,7 +99,7 @@ def test_any_bytes_to_patch(api: Tenant) -> None:
 def test_any_text_as_a_name_is_kept_or_refused(api: Tenant) -> None:
     target = f"AG/audiences/{api.audience('Old')['id']}"
 
-    @EXAMPLES
+    @examples(api)
     @given(st.text(max_size=300), st.text(max_size=300) | st.none())
     def run(name: str, description: str | None) -> None:
         answer = api.patch(target, {"name": name, "description": description})
@@ -119,7 +125,7 @@ def test_any_query_to_the_lists(api: Tenant) -> None:
     )
     pairs = st.tuples(keys, encoded | raw).map("=".join)
 
-    @EXAMPLES
+    @examples(api)
     @given(st.lists(pairs, max_size=3).map("&".join) | raw)
     def run(query: str) -> None:
         is_fair(api.get(f"AG/audiences?{query}"), 200, 400)
@@ -132,7 +138,7 @@ def test_any_people_to_an_audience(api: Tenant) -> None:
     audience = api.audience()["id"]
     target = f"AG/audiences/{audience}/prospects"
 
-    @EXAMPLES
+    @examples(api)
     @given(people.map(lambda rows: encode({"prospects": rows})) | updates.map(encode) | bits)
     def run(body: bytes) -> None:
         answer = api.send("POST", target, body=body)
@@ -153,7 +159,7 @@ def test_any_path_below_the_group(api: Tenant) -> None:
         lambda t: quote_from_bytes(t.encode("utf-8", "surrogatepass"), safe="")
     )
 
-    @EXAMPLES
+    @examples(api)
     @given(st.sampled_from(["GET", "PATCH", "DELETE", "POST"]), st.lists(part, max_size=4))
     def run(method: str, parts: list[str]) -> None:
         target = "/".join(["AG", "audiences", *parts])

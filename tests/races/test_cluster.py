@@ -19,7 +19,7 @@ def test_nothing_acknowledged_is_lost_or_doubled(postgres: Postgres, tmp_path: P
         async def scenario() -> cluster.Outcome:
             async with place.opened() as store:
                 return await cluster.race(
-                    place, store, requests=20_000, seconds=10, clients=8, kill_every_s=2.0
+                    place, store, requests=20_000, seconds=7, clients=8, kill_every_s=1.5
                 )
 
         outcome = asyncio.run(scenario())

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.races import invariants, people
 from tests.races.place import Place, until, wait_ended
 
@@ -17,8 +19,14 @@ LIVE = (
 )
 
 
-def test_ten_rows_come_through_beside_hundreds_of_thousands(place: Place) -> None:
-    large = [people.make(LARGE, seed=40 + at) for at in range(FILES)]
+@pytest.fixture(scope="module")
+def large() -> list[people.Made]:
+    return [people.make(LARGE, seed=40 + at) for at in range(FILES)]
+
+
+def test_ten_rows_come_through_beside_hundreds_of_thousands(
+    place: Place, large: list[people.Made]
+) -> None:
     small = people.make(10, seed=50, repeats=0, broken=0)
     place.slice_rows = 200
     api = place.start("api")

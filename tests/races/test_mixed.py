@@ -16,7 +16,7 @@ def test_nothing_drifts_and_nothing_breaks(place: Place) -> None:
 
     async def scenario() -> Counter[str]:
         async with place.opened() as store:
-            return await mixed.race(apis, store, clients=32, seconds=3)
+            return await mixed.race(apis, store, clients=32, seconds=2)
 
     seen = asyncio.run(scenario())
     place.end()

@@ -9,8 +9,8 @@ from tests.races.place import Place, wait_ended
 
 
 def test_nobody_is_doubled(place: Place) -> None:
-    one = people.make(8_000, seed=10)
-    two = people.make(8_000, seed=11, others=one.people)
+    one = people.make(4_000, seed=10)
+    two = people.make(4_000, seed=11, others=one.people)
     everyone = {row[2] for made in (one, two) for row in made.people}
     place.slice_rows = 200
     api = place.start("api")
