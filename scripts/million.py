@@ -26,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,9 +124,9 @@ class Memory:
         self.peak = self.now()
 
     def now(self) -> tuple[int, int]:
-        """Bytes of the worker: all of them, and those that are no file's."""
+        """Bytes of the worker and its reader: all of them, and those that are no file's."""
         total = own = 0
-        for pid in _children(self._server_pid):
+        for pid in _below(self._server_pid):
             try:
                 status = Path(f"/proc/{pid}/status").read_text()
             except OSError:
@@ -149,15 +149,19 @@ class Memory:
             self.peak = max(total, self.peak[0]), max(own, self.peak[1])
 
 
-def _children(pid: int) -> list[int]:
+def _below(pid: int) -> list[int]:
+    """The worker, and the processes that it reads files by."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
+    with suppress(OSError):  # it has ended meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *_below(child)]
     return found
 
 
 def _kibibytes(status: str, name: str) -> int:
-    return next(int(li.split()[1]) for li in status.splitlines() if li.startswith(f"{name}:"))
+    found = (int(li.split()[1]) for li in status.splitlines() if li.startswith(f"{name}:"))
+    return next(found, 0)  # of a process that has just ended nothing is left
 
 
 class Server(NamedTuple):
