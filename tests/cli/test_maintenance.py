@@ -9,7 +9,7 @@ from typing import Any
 from longlist.context import Context, Installation
 from longlist.db import Transaction
 from longlist.maintenance import Maintenance, scrub_everywhere
-from tests.harness.server import Longlist
+from tests.harness.server import Longlist, bytes_of
 from tests.harness.tenant import Tenant
 
 ASKED = "SELECT COUNT(*) FROM installation WHERE name = 'scrub'"
@@ -37,7 +37,7 @@ def test_an_erasure_is_scrubbed(server: Longlist, api: Tenant) -> None:
     assert server.value(ASKED) == 0
     if not server.settings.uses_postgres:
         for file in server.settings.data_path.glob("longlist.sqlite3*"):
-            assert b"unheard" not in file.read_bytes()
+            assert b"unheard" not in bytes_of(file)
 
 
 def test_an_erasure_during_a_scrub_is_not_forgotten(server: Longlist, api: Tenant) -> None:

@@ -147,7 +147,10 @@ def check(shown: Demo, client: Longlist) -> Job:
     assert len(failed) - 1 == imported.counts.failed > 10
     assert imported.counts.skipped > 10
 
-    search = jobs(logistics)["linkedin_search"]
+    until = time.monotonic() + PATIENCE_S
+    while (search := jobs(logistics)["linkedin_search"]).status == "queued":
+        assert time.monotonic() < until
+        time.sleep(0.1)
     assert search.status == "running"
     with pytest.raises(AudienceNotReady):
         logistics.audiences.get(search.audience_id)

@@ -16,6 +16,7 @@ from longlist.prospecting import source_tokens as tokens
 from longlist.prospecting.source_store import SourceRefused, StoredSource
 from longlist.prospecting.source_tokens import TokenUnreadable
 from tests.harness.client import at_once
+from tests.harness.server import bytes_of
 from tests.harness.tenant import Tenant
 from tests.prospecting.scripted import NAME, TOKEN, registered, set_up
 
@@ -50,7 +51,7 @@ def test_a_token_is_encrypted_at_rest(api: Tenant) -> None:
     path = api.server.settings.sqlite_path
     if not api.server.settings.uses_postgres:
         for file in (path, Path(f"{path}-wal")):
-            assert TOKEN.encode() not in file.read_bytes()
+            assert TOKEN.encode() not in bytes_of(file)
         with sqlite3.connect(path) as raw:
             assert TOKEN not in "\n".join(raw.iterdump())
         raw.close()
