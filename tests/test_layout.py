@@ -33,7 +33,7 @@ OWNS_A_TABLE = {
 """Machine modules that may hold SQL beside stores, db/ and migrations/, and the table of each."""
 
 DRIVERS = {
-    "asyncpg": {"db/postgres.py", "db/replicas.py", "db/outside.py"},
+    "asyncpg": {"db/postgres.py", "db/postgres_batches.py", "db/replicas.py", "db/outside.py"},
     "psycopg": set[str](),
     "sqlite3": {
         "db/sqlite.py",

@@ -85,7 +85,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs that one worker process runs side by side, and one more for an account group that has
     none running."""
     database_pool: int = 20
-    """PostgreSQL connections of one process."""
+    """PostgreSQL connections of one process, three at least. Two of them are for batches of
+    changes."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important lines that are logged."""
     log_format: Literal["auto", "json", "text"] = "auto"

@@ -4,51 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from longlist import schema_version
 from longlist.audiences import store as audiences
-from longlist.db import Database, Transaction, UniqueViolation, open_database
+from longlist.db import Database, Transaction, UniqueViolation
 from longlist.ids import new_id, new_ids
-from tests.conftest import ENGINES
-
-Run = Callable[[Callable[[Database], Awaitable[Any]]], Any]
-GROUP_SQL = (
-    "INSERT INTO account_groups (id, name, max_results_cap, file_rows_cap, created_at)"
-    " VALUES ($1, $2, 1, 1, 0)"
-)
-
-
-@pytest.fixture(params=ENGINES)
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    """Runs a coroutine with a fresh, migrated, open database."""
-    url = request.getfixturevalue("postgres").new_database() if request.param == "postgres" else ""
-
-    def database() -> Database:
-        return open_database(sqlite_path=tmp_path / "test.sqlite3", database_url=url, pool=10)
-
-    schema_version.migrate(database())
-
-    def call(work: Callable[[Database], Awaitable[Any]]) -> Any:
-        async def opened() -> Any:
-            db = database()
-            await db.start()
-            try:
-                return await work(db)
-            finally:
-                await db.close()
-
-        return asyncio.run(opened())
-
-    return call
-
-
-async def _add_group(tx: Transaction, id_: bytes, name: str = "a") -> None:
-    await tx.run(GROUP_SQL, id_, name)
+from tests.db.conftest import Run, add_group
 
 
 async def _count_groups(tx: Transaction) -> int:
@@ -59,7 +22,7 @@ async def _count_groups(tx: Transaction) -> int:
 
 def test_a_write_is_read_back(run: Run) -> None:
     async def work(db: Database) -> None:
-        await db.write(_add_group, new_id())
+        await db.write(add_group, new_id())
         assert await db.read(_count_groups) == 1
         assert await db.read_long(_count_groups) == 1
 
@@ -70,11 +33,11 @@ def test_a_body_that_fails_leaves_nothing_and_harms_no_other(run: Run) -> None:
     """On SQLite these writes share one commit, each in its own savepoint."""
 
     async def failing(tx: Transaction, id_: bytes) -> None:
-        await _add_group(tx, id_)
+        await add_group(tx, id_)
         raise KeyError("mine")
 
     async def work(db: Database) -> None:
-        writes = [db.write(failing if at % 3 == 0 else _add_group, new_id()) for at in range(30)]
+        writes = [db.write(failing if at % 3 == 0 else add_group, new_id()) for at in range(30)]
         outcomes = await asyncio.gather(*writes, return_exceptions=True)
         assert [isinstance(outcome, KeyError) for outcome in outcomes] == [
             at % 3 == 0 for at in range(30)
@@ -87,9 +50,9 @@ def test_a_body_that_fails_leaves_nothing_and_harms_no_other(run: Run) -> None:
 def test_a_taken_key_is_a_unique_violation(run: Run) -> None:
     async def work(db: Database) -> None:
         id_ = new_id()
-        await db.write(_add_group, id_)
+        await db.write(add_group, id_)
         with pytest.raises(UniqueViolation):
-            await db.write(_add_group, id_)
+            await db.write(add_group, id_)
         assert await db.read(_count_groups) == 1
 
     run(work)
@@ -97,13 +60,13 @@ def test_a_taken_key_is_a_unique_violation(run: Run) -> None:
 
 def test_what_fails_in_a_savepoint_is_undone_alone(run: Run) -> None:
     async def body(tx: Transaction, id_: bytes) -> None:
-        await _add_group(tx, id_)
+        await add_group(tx, id_)
         try:
             async with tx.savepoint():
-                await _add_group(tx, new_id())
-                await _add_group(tx, id_)
+                await add_group(tx, new_id())
+                await add_group(tx, id_)
         except UniqueViolation:
-            await _add_group(tx, new_id(), "after")
+            await add_group(tx, new_id(), "after")
 
     async def work(db: Database) -> None:
         await db.write(body, new_id())
@@ -152,7 +115,7 @@ def test_a_change_writes_its_event_with_it_or_neither(run: Run) -> None:
     group, audience = new_id(), new_id()
 
     async def prepare(tx: Transaction) -> None:
-        await _add_group(tx, group)
+        await add_group(tx, group)
         await tx.run(
             "INSERT INTO audiences (account_group_id, id, name, name_folded, type, created_at)"
             " VALUES ($1, $2, 'Old', 'old', 'on_demand', 1772600767089)",
@@ -209,11 +172,11 @@ def test_one_of_two_holders_of_a_lock_waits_or_is_told(run: Run) -> None:
 def test_a_snapshot_does_not_see_what_comes_after_it(run: Run) -> None:
     async def work(db: Database) -> None:
         for _ in range(5):
-            await db.write(_add_group, new_id())
+            await db.write(add_group, new_id())
         seen = 0
         async with db.snapshot() as snapshot:
             async for batch in snapshot.stream("SELECT id FROM account_groups", size=2):
-                await db.write(_add_group, new_id())
+                await db.write(add_group, new_id())
                 seen += len(batch)
         assert seen == 5
         assert await db.read(_count_groups) > 5

@@ -52,17 +52,19 @@ def one_statement(change: Change, parameters: int) -> str:
     """The change and its event as one PostgreSQL statement.
 
     `parameters` is the number of the change's own; the event's id, and its time in milliseconds,
-    are the two that follow. A part of WITH that nothing reads is still run to its end.
+    are the two that follow. The last column is the event's id. A part of WITH that nothing reads
+    is still run to its end.
     """
     members = ", ".join(
         f"'{column.member}', {_TO_JSON_SQL[column.kind].format(c='changed.' + column.sql)}"
         for column in change.columns
     )
+    event_id = f"CAST(${parameters + 1} AS bytea)"
     return (
         f"WITH changed AS ({change.sql}), logged AS ("
         "INSERT INTO events (account_group_id, id, type, created_at, resource_id, data)"
-        f" SELECT $1, CAST(${parameters + 1} AS bytea), '{change.event}',"
+        f" SELECT $1, {event_id}, '{change.event}',"
         f" CAST(${parameters + 2} AS bigint),"
         f" changed.{change.columns[0].sql}, json_build_object({members})::text FROM changed)"
-        f" SELECT {change.returning} FROM changed"
+        f" SELECT {change.returning}, {event_id} FROM changed"
     )

@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,7 @@ from longlist.db import (
 from longlist.db.events import one_statement
 from longlist.db.full_text import TSVECTOR
 from longlist.db.held import HELD, HELD_STATE
+from longlist.db.postgres_batches import AT_ONCE, LOCK_MS, Batches, Lend
 
 if TYPE_CHECKING:
     from longlist.db.replicas import Replicas
@@ -169,7 +170,8 @@ class PostgresTransaction:
             raise UniqueViolation(error.constraint_name or "") from error
 
     async def change(self, change: Change, *args: Any, event_id: bytes, now: int) -> Row | None:
-        return await self.one(_with_event(change, len(args)), *args, event_id, now)
+        row = await self.one(_with_event(change, len(args)), *args, event_id, now)
+        return None if row is None else row[:-1]
 
     async def lock(self, key: bytes) -> None:
         await self._connection.execute("SELECT pg_advisory_xact_lock($1)", _lock_number(key))
@@ -196,6 +198,42 @@ class PostgresTransaction:
     async def savepoint(self) -> AsyncIterator[None]:
         async with self._connection.transaction():
             yield
+
+
+class _Lending:
+    """Stands for a connection where each statement may have one of its own."""
+
+    def __init__(self, acquire: Lend) -> None:
+        self._acquire = acquire
+
+    async def fetchrow(self, sql: str, *args: Any) -> Any:
+        async with self._acquire() as connection:
+            return await connection.fetchrow(sql, *args)
+
+    async def fetch(self, sql: str, *args: Any) -> Any:
+        async with self._acquire() as connection:
+            return await connection.fetch(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> Any:
+        async with self._acquire() as connection:
+            return await connection.execute(sql, *args)
+
+
+class _Singles(PostgresTransaction):
+    """Statements that are each a transaction of their own, changes together with those of others.
+
+    It has no connection to itself, so there is nothing that lasts from one statement to the next.
+    """
+
+    def __init__(self, acquire: Lend, batches: Batches) -> None:
+        super().__init__(_Lending(acquire))
+        self._batches = batches
+
+    async def change(self, change: Change, *args: Any, event_id: bytes, now: int) -> Row | None:
+        try:
+            return await self._batches.change(_with_event(change, len(args)), *args, event_id, now)
+        except asyncpg.UniqueViolationError as error:
+            raise UniqueViolation(error.constraint_name or "") from error
 
 
 class PostgresSnapshot:
@@ -242,7 +280,7 @@ def _mapped(error: BaseException) -> BaseException:
 class PostgresReads:
     """Reads on the connections that `acquire` lends."""
 
-    def __init__(self, acquire: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
+    def __init__(self, acquire: Lend) -> None:
         self._acquire = acquire
 
     async def _in_transaction(
@@ -297,31 +335,42 @@ class PostgresDatabase(PostgresReads):
         self, database_url: str, *, pool: int, session: str = "", read_url: str = ""
     ) -> None:
         super().__init__(lambda: self._pool.acquire(timeout=ACQUIRE_S))
+        self._batches = Batches(
+            together=lambda: self._batch_pool.acquire(timeout=ACQUIRE_S), alone=self._acquire
+        )
+        self._singles = _Singles(self._acquire, self._batches)
         self.dsn = database_url
         self.url = sqlalchemy_url(database_url)
         self._size = pool
         self._name = application_name(session)
         self._pool: Any = None
+        self._batch_pool: Any = None
         self._read_url = read_url
         self._replicas: Replicas | None = None
 
     async def start(self) -> None:
+        settings = session_settings(self._name)
+        patience = {"lock_timeout": str(LOCK_MS)}
         try:
-            self._pool = await asyncpg.create_pool(
-                self.dsn,
-                # No floor: while the server is away the pool would try, and log, by itself.
-                min_size=0,
-                init_size=1,
-                max_size=self._size,
-                reset=no_reset,
-                command_timeout=300,
-                max_inactive_connection_lifetime=600,
-                server_settings=session_settings(self._name),
-            )
+            self._pool = await self._open_pool(1, max(1, self._size - AT_ONCE), settings)
+            self._batch_pool = await self._open_pool(0, AT_ONCE, settings | patience)
         except (*_AWAY, asyncpg.PostgresError, ValueError) as error:
             raise DatabaseAway(
                 "The database cannot be reached; check LONGLIST_DATABASE_URL and that it runs."
             ) from error
+
+    async def _open_pool(self, now: int, most: int, settings: dict[str, str]) -> Any:
+        return await asyncpg.create_pool(
+            self.dsn,
+            # No floor: while the server is away the pool would try, and log, by itself.
+            min_size=0,
+            init_size=now,
+            max_size=most,
+            reset=no_reset,
+            command_timeout=300,
+            max_inactive_connection_lifetime=600,
+            server_settings=settings,
+        )
 
     @property
     def reads(self) -> Reads:
@@ -336,18 +385,22 @@ class PostgresDatabase(PostgresReads):
     async def close(self) -> None:
         if self._replicas is not None:
             await self._replicas.close()
-        if self._pool is not None:
-            try:
-                async with asyncio.timeout(10):
-                    await self._pool.close()
-            except TimeoutError:
-                self._pool.terminate()
-            self._pool = None
+        pools = [pool for pool in (self._pool, self._batch_pool) if pool is not None]
+        try:
+            async with asyncio.timeout(10):
+                await self._batches.close()
+                for pool in pools:
+                    await pool.close()
+        except TimeoutError:
+            for pool in pools:
+                pool.terminate()
+        self._pool = self._batch_pool = None
 
-    async def _write(self, body: Any, args: Any, kwargs: Any, *, autocommit: bool) -> Any:
+    @staticmethod
+    async def _until_won(run: Callable[[], Awaitable[Any]]) -> Any:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._in_transaction(body, args, kwargs, autocommit=autocommit)
+                return await run()
             except (LostRace, UniqueViolation):
                 # Run again: its look-ups now see the transaction that won.
                 if attempt == ATTEMPTS:
@@ -356,13 +409,20 @@ class PostgresDatabase(PostgresReads):
         raise AssertionError("unreachable")
 
     async def write(self, body: Any, *args: Any, **kwargs: Any) -> Any:
-        return await self._write(body, args, kwargs, autocommit=False)
+        return await self._until_won(lambda: self._in_transaction(body, args, kwargs))
 
     write_long = write
 
     async def write_single(self, body: Any, *args: Any, **kwargs: Any) -> Any:
-        """Each statement is its own transaction, which saves two round trips."""
-        return await self._write(body, args, kwargs, autocommit=True)
+        """Each statement is its own transaction, and a change shares that of others."""
+
+        async def run() -> Any:
+            try:
+                return await body(self._singles, *args, **kwargs)
+            except _FAILURES as error:
+                raise _mapped(error) from error
+
+        return await self._until_won(run)
 
     async def scrub(self) -> bool:
         """Free the dead rows; a plain VACUUM overwrites nothing that somebody may still read.
@@ -384,9 +444,12 @@ class PostgresDatabase(PostgresReads):
         pool = self._pool
         if pool is None:
             return Figures()
-        idle = pool.get_idle_size()
+        pools = (pool, self._batch_pool)
+        idle = sum(each.get_idle_size() for each in pools)
+        busy = sum(each.get_size() for each in pools) - idle
         return Figures(
-            pool=Pool(most=self._size, busy=pool.get_size() - idle, idle=idle),
+            batches=self._batches.sizes,
+            pool=Pool(most=self._size, busy=busy, idle=idle),
             replicas=None if self._replicas is None else self._replicas.figures(),
         )
 
