@@ -11,24 +11,24 @@ every process: take the greatest over them. All others are of the process, since
 from __future__ import annotations
 
 import asyncio
-import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from importlib.metadata import version
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from longlist import workers
 from longlist.db import DatabaseAway
+from longlist.exposition import (
+    Exposition,
+    build_info,
+    counter,
+    gauge,
+    histogram,
+    labelled,
+    of_requests,
+)
 from longlist.prospecting import queue_store as queue
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from longlist.db import Figures, Transaction
     from longlist.jobs import Engine
     from longlist.prospecting.runner import ProspectingRunner
-    from longlist.tally import Tally
     from longlist.telemetry import Telemetry
 
 ASK_S: Final = 3.0
@@ -55,7 +54,7 @@ async def _shared_everywhere(tx: Transaction) -> Shared:
     return Shared(await queue.depth_everywhere(tx), await workers.beats(tx))
 
 
-class Metrics:
+class Metrics(Exposition):
     """Gathers the figures of one process. `app` is an API's; `engine` and `runner` a worker's."""
 
     def __init__(
@@ -67,6 +66,7 @@ class Metrics:
         engine: Engine | None = None,
         runner: ProspectingRunner | None = None,
     ) -> None:
+        super().__init__()
         self._db = installation.db
         self._jobs_ended = installation.jobs_ended
         self._app = app
@@ -75,18 +75,6 @@ class Metrics:
         self._runner = runner
         self._engine_version = ""
         self._shared: Shared | None = None
-        self._turn = asyncio.Lock()
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
-
-    async def render(self, accept: str = "") -> tuple[str, bytes]:
-        """Media type and text of all metrics, in the format that the `Accept` header prefers."""
-        encode, media_type = choose_encoder(accept)
-        async with self._turn:
-            await self._ask()
-            # In a thread: hundreds of lines take some milliseconds, which requests would wait for.
-            return media_type, await asyncio.to_thread(encode, self._registry)
 
     async def _ask(self) -> None:
         self._shared = None
@@ -103,9 +91,9 @@ class Metrics:
         yield from _of_the_database(self._db.figures())
         yield self._ended()
         if self._app is not None:
-            yield from _of_requests(self._app)
+            yield from _of_an_api(self._app)
         if self._worker_starts is not None:
-            yield _counter(
+            yield counter(
                 "longlist_worker_starts",
                 "Times that serve has started its worker.",
                 self._worker_starts(),
@@ -118,58 +106,41 @@ class Metrics:
         ended.update(self._jobs_ended)
         if self._runner is not None:
             ended.update(self._runner.ended)
-        return _labelled(
+        return labelled(
             CounterMetricFamily, "longlist_jobs_ended",
             "Jobs that this process has brought to their end, by how.", "status", ended,
         )  # fmt: skip
 
     def _of_the_installation(self) -> Iterator[Metric]:
-        build = GaugeMetricFamily(
-            "longlist_build_info", "Always 1.", labels=("version", "python", "database", "role")
-        )
-        role = "worker" if self._app is None else "api"
-        found = (version("longlist"), platform.python_version(), self._engine_version, role)
-        build.add_metric(found, 1)
-        yield build
+        yield build_info("worker" if self._app is None else "api", self._engine_version)
         shared = self._shared
-        yield _gauge(
+        yield gauge(
             "longlist_database_up", "Whether the database has answered.", int(shared is not None)
         )
         if shared is None:
             return
         depth = shared.depth
-        yield _labelled(
+        yield labelled(
             GaugeMetricFamily, "longlist_jobs", "Jobs of the installation that have not ended.",
             "state", {"queued": depth.queued, "running": depth.running},
         )  # fmt: skip
-        yield _gauge(
+        yield gauge(
             "longlist_oldest_lock_seconds",
             "Time that the oldest lock on an audience has been held for; 0: there is none.",
             depth.oldest_lock_ms / 1000,
         )
         silent = len(shared.beats.silent)
-        yield _labelled(
+        yield labelled(
             GaugeMetricFamily, "longlist_workers",
             "Workers of the installation, by whether they have beaten of late.",
             "state", {"alive": len(shared.beats.at) - silent, "silent": silent},
         )  # fmt: skip
 
 
-def _of_requests(app: App) -> Iterator[Metric]:
-    telemetry: Telemetry = app.telemetry
-    requests = CounterMetricFamily(
-        "longlist_requests", "Requests by operation and status.", labels=("operation", "status")
-    )
-    for (operation, status), counted in list(telemetry.operations.counted.items()):
-        requests.add_metric((operation, str(status)), counted.count)
-    yield requests
-    yield _histogram(
-        "longlist_request_seconds", "Time to the last byte of the answer.",
-        telemetry.operations.seconds, "operation",
-    )  # fmt: skip
-    yield from _of_pages(telemetry)
-    yield _gauge("longlist_requests_under_way", "Requests being handled.", app.under_way)
-    yield _labelled(
+def _of_an_api(app: App) -> Iterator[Metric]:
+    yield from of_requests(app.telemetry, app.under_way)
+    yield from _of_pages(app.telemetry)
+    yield labelled(
         CounterMetricFamily, "longlist_rate_limited",
         "Requests refused for the rate of their key, or of bad keys from their address.",
         "bucket", app.gate.limited,
@@ -184,7 +155,7 @@ def _of_pages(telemetry: Telemetry) -> Iterator[Metric]:
     for (page, status), counted in list(telemetry.pages.counted.items()):
         visits.add_metric((page, str(status)), counted.count)
     yield visits
-    yield _histogram(
+    yield histogram(
         "longlist_admin_request_seconds", "Time to the last byte of a page.",
         telemetry.pages.seconds, "page",
     )  # fmt: skip
@@ -192,36 +163,36 @@ def _of_pages(telemetry: Telemetry) -> Iterator[Metric]:
 
 def _of_the_database(figures: Figures) -> Iterator[Metric]:
     if figures.batches is not None:
-        yield _histogram(
+        yield histogram(
             "longlist_commit_transactions",
             "Transactions that shared a commit; their number is _sum, that of commits _count.",
             {"": figures.batches},
         )
     if figures.lock_waits is not None:
-        yield _histogram(
+        yield histogram(
             "longlist_write_lock_wait_seconds",
             "Waits of a commit for another process's write lock.",
             {"": figures.lock_waits},
         )
     if (pool := figures.pool) is not None:
-        yield _labelled(
+        yield labelled(
             GaugeMetricFamily, "longlist_pool_connections", "Connections to PostgreSQL.",
             "state", {"busy": pool.busy, "idle": pool.idle},
         )  # fmt: skip
-        yield _gauge(
+        yield gauge(
             "longlist_pool_connections_max", "Connections that there may be at most.", pool.most
         )
     if (replicas := figures.replicas) is not None:
-        yield _labelled(
+        yield labelled(
             GaugeMetricFamily, "longlist_replicas", "Read replicas, as this process sees them.",
             "state", replicas.states,
         )  # fmt: skip
-        yield _labelled(
+        yield labelled(
             CounterMetricFamily, "longlist_reads",
             "Reads of requests that a replica has answered, or why the primary has.",
             "answered", replicas.reads,
         )  # fmt: skip
-        yield _gauge(
+        yield gauge(
             "longlist_replica_behind_bytes",
             "How much of the log the last replica lacked when it was asked.",
             replicas.behind_bytes,
@@ -234,48 +205,16 @@ def _of_a_worker(engine: Engine, runner: ProspectingRunner) -> Iterator[Metric]:
         for name, count in msgspec.structs.asdict(runner.rows).items()
         if name != "received"
     }
-    yield _labelled(
+    yield labelled(
         CounterMetricFamily, "longlist_job_rows", "Rows that this worker has saved, by outcome.",
         "outcome", rows,
     )  # fmt: skip
     busy, slots = engine.busy
-    yield _gauge("longlist_worker_jobs", "Jobs that run in this worker.", busy)
-    yield _gauge("longlist_worker_slots", "Jobs that may run in this worker.", slots)
+    yield gauge("longlist_worker_jobs", "Jobs that run in this worker.", busy)
+    yield gauge("longlist_worker_slots", "Jobs that may run in this worker.", slots)
     for name, text, value in (
         ("beats", "Beats of this worker.", engine.beats),
         ("burials", "Workers that this one found dead.", engine.buried),
         ("rescues", "Jobs that it took over from them.", engine.rescued),
     ):
-        yield _counter(f"longlist_worker_{name}", text, value)
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value=value)
-
-
-def _labelled(
-    family: type[GaugeMetricFamily | CounterMetricFamily],
-    name: str,
-    text: str,
-    label: str,
-    values: Mapping[str, float],
-) -> Metric:
-    found = family(name, text, labels=(label,))
-    for each, value in list(values.items()):
-        found.add_metric((each,), value)
-    return found
-
-
-def _histogram(
-    name: str, text: str, tallies: Mapping[str, Tally], label: str | None = None
-) -> Metric:
-    found = HistogramMetricFamily(name, text, labels=() if label is None else (label,))
-    for each, tally in list(tallies.items()):
-        bounds = (*map(str, tally.bounds), "+Inf")
-        buckets = list(zip(bounds, map(float, tally.cumulative()), strict=True))
-        found.add_metric(() if label is None else (each,), buckets, sum_value=tally.sum)
-    return found
+        yield counter(f"longlist_worker_{name}", text, value)

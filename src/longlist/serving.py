@@ -55,12 +55,13 @@ def serve(settings: Settings, *, api_only: bool) -> None:
     configure_logs(settings)
     make_data_folder(settings)
     # Before the database is touched: a key is shown once, so nothing may fail after it is made.
-    with _closing(listen(settings.host, settings.port)) as sockets, _metrics_sockets(settings) as m:
+    with closing(listen(settings.host, settings.port)) as sockets, metrics_sockets(settings) as m:
         uvloop.run(_serve(settings, sockets, m, api_only))
 
 
 @contextmanager
-def _closing(sockets: list[socket.socket]) -> Iterator[list[socket.socket]]:
+def closing(sockets: list[socket.socket]) -> Iterator[list[socket.socket]]:
+    """The sockets, closed at the end."""
     try:
         yield sockets
     finally:
@@ -68,7 +69,7 @@ def _closing(sockets: list[socket.socket]) -> Iterator[list[socket.socket]]:
             listening.close()
 
 
-def _metrics_sockets(
+def metrics_sockets(
     settings: Settings, after: int = 0
 ) -> AbstractContextManager[list[socket.socket]]:
     """Where the metrics are served, at the port set or `after` it; none where they are off.
@@ -76,8 +77,8 @@ def _metrics_sockets(
     Raises Trouble.
     """
     if not settings.metrics_port:
-        return _closing([])
-    return _closing(listen(settings.metrics_host, settings.metrics_port + after, "METRICS_"))
+        return closing([])
+    return closing(listen(settings.metrics_host, settings.metrics_port + after, "METRICS_"))
 
 
 def listen(host: str, port: int, of: str = "") -> list[socket.socket]:
@@ -372,14 +373,14 @@ def _worker_metrics(settings: Settings) -> Iterator[list[socket.socket]]:
     from longlist.workers import SUPERVISED
 
     if SUPERVISED not in os.environ:
-        with _metrics_sockets(settings) as sockets:
+        with metrics_sockets(settings) as sockets:
             yield sockets
         return
     try:
-        opened_sockets = _metrics_sockets(settings, after=1)
+        opened_sockets = metrics_sockets(settings, after=1)
     except Trouble as trouble:
         log.warning("no metrics of this worker", reason=str(trouble))
-        opened_sockets = _closing([])
+        opened_sockets = closing([])
     with opened_sockets as sockets:
         yield sockets
 

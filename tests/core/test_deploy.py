@@ -70,7 +70,7 @@ def unit(path: Path) -> configparser.RawConfigParser:
 
 def test_there_is_something_to_look_at() -> None:
     assert {"Containerfile", "compose.yaml", "grafana/longlist.json"} <= set(NAMES)
-    assert len(UNITS) == 3
+    assert len(UNITS) == 4
     assert len(pods()) == 3
 
 
@@ -114,7 +114,7 @@ def command_lines() -> Iterator[tuple[str, list[str]]]:
 
 def test_every_command_exists() -> None:
     found = list(command_lines())
-    assert len(found) >= 3 + 3 + 3 + 1 + 1
+    assert len(found) >= 4 + 3 + 3 + 1 + 1
     for where, line in found:
         command: Any = typer.main.get_command(command_line)
         words = list(line)
@@ -149,7 +149,7 @@ def exposed(server: Longlist) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 
 _ONLY_ON = {
-    "sqlite": re.compile(r"longlist_(commit_transactions|write_lock_wait_seconds)"),
+    "sqlite": re.compile(r"longlist_write_lock_wait_seconds"),
     "postgres": re.compile(r"longlist_pool_connections"),
 }
 
@@ -204,9 +204,11 @@ def test_every_metric_is_documented(server: Longlist) -> None:
     unknown = told - ours
     other = _ONLY_ON["sqlite" if server.settings.uses_postgres else "postgres"]
     missing = {name for name in unknown if not other.match(name)}
-    # See tests/db/test_replicas.py.
+    # See tests/db/test_replicas.py and tests/front/test_commands.py.
     assert missing == {
         "longlist_replicas", "longlist_replica_behind_bytes", "longlist_reads_total",
+        "longlist_front_directory_up", "longlist_front_cluster_up",
+        "longlist_front_cluster_requests_under_way",
     }  # fmt: skip
 
 
@@ -348,7 +350,8 @@ def test_a_unit_is_hardened_and_whole(path: Path, tmp_path: Path) -> None:
     for name in credentials:
         variable = f"{PREFIX}{name.upper().replace('-', '_')}_FILE"
         assert f"Environment={variable}=%d/{name}\n" in text
-    assert set(credentials) == (set() if path.stem == "longlist" else {"database-url", "secret"})
+    given: dict[str, set[str]] = {"longlist": set(), "longlist-front": {"front-directory"}}
+    assert set(credentials) == given.get(path.stem, {"database-url", "secret"})
     if verifier := shutil.which("systemd-analyze"):
         # The program it names is not installed where tests run.
         copy = tmp_path / path.name.replace("@", "@1")

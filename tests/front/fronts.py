@@ -60,7 +60,7 @@ class RunningFront:
         known = self.front._directory
         known._groups.clear()
         known._clusters = None
-        self.front._ready = (0.0, {})
+        self.front._looked = 0.0
         for member in self.front.clusters._members.values():
             member.pool._pause_until = 0.0
 

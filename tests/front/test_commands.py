@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.place import PATIENCE_S, Place, usage_error
+from tests.core.test_metrics import samples_of, value
 from tests.harness.server import Longlist
 
 
@@ -23,6 +25,12 @@ def place(tmp_path: Path) -> Place:
     made = Place(tmp_path)
     made.environ["LONGLIST_FRONT_DIRECTORY"] = str(tmp_path / "directory.sqlite3")
     return made
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 def test_clusters_and_groups(place: Place, cluster_a: Longlist) -> None:
@@ -71,9 +79,11 @@ def test_clusters_and_groups(place: Place, cluster_a: Longlist) -> None:
     assert again["state"] == "there already"
 
 
-def test_serve(place: Place, cluster_a: Longlist) -> None:
-    """A process of its own: it listens, answers, and stops in order."""
+def test_serve(place: Place, cluster_a: Longlist, free_port: int) -> None:
+    """A process of its own: it listens, answers, tells of itself, and stops in order."""
     place.run("front", "clusters", "add", "east", f"http://127.0.0.1:{cluster_a.port}")
+    place.run("front", "clusters", "add", "directory", "http://127.0.0.1:9")
+    place.environ["LONGLIST_METRICS_PORT"] = str(free_port)
     process = subprocess.Popen(
         [sys.executable, "-m", "longlist", "front", "serve"],
         env=place.environ, cwd=place.folder, stdin=subprocess.DEVNULL,
@@ -86,6 +96,19 @@ def test_serve(place: Place, cluster_a: Longlist) -> None:
         url = line.split()[3]
         with urllib.request.urlopen(url + "/readyz", timeout=PATIENCE_S) as answer:
             assert json.load(answer)["data"] == {"status": "ok"}
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{free_port}/metrics", timeout=PATIENCE_S
+        ) as answer:
+            found = samples_of(answer.read().decode())
+        assert value(found, "longlist_front_directory_up") == 1
+        assert value(found, "longlist_front_cluster_up", cluster="east") == 1
+        assert value(found, "longlist_front_cluster_up", cluster="directory") == 0
+        under_way = "longlist_front_cluster_requests_under_way"
+        assert value(found, under_way, cluster="east") == 0
+        asked = {"operation": "getReadiness", "status": "200"}
+        assert value(found, "longlist_requests_total", **asked) == 1
+        (role,) = [dict(key[1])["role"] for key in found if key[0] == "longlist_build_info"]
+        assert role == "front"
     finally:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=PATIENCE_S)

@@ -158,7 +158,7 @@ def test_without_the_directory(
     monkeypatch.setattr(known._db, "read", away)
     known._groups = {name: (0.0, entry) for name, (_, entry) in known._groups.items()}
     known._clusters = (0.0, known._clusters[1]) if known._clusters else None
-    front.front._ready = (0.0, {})
+    front.front._looked = 0.0
     api.get("AG/audiences").expect(200)
     api.audience("Made meanwhile")
     api.with_key("llk_no").get(api.path("AG/audiences")).expect(503, "OVERLOADED")
@@ -169,7 +169,7 @@ def test_without_the_directory(
     monkeypatch.undo()
     time.sleep(directory._PAUSE_S)
     api.with_key("llk_no").get(api.path("AG/audiences")).expect(401)
-    front.front._ready = (0.0, {})
+    front.front._looked = 0.0
     api.get("/readyz").expect(200)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -53,6 +53,13 @@ _CUT: Final = 502
 """Stands in logs and counts for a request without an answer."""
 
 
+class Standing(NamedTuple):
+    """Whether the directory has answered, and which clusters are ready."""
+
+    directory: bool
+    clusters: dict[str, bool]
+
+
 class Front:
     """The application over an open directory. `stopping` makes readiness fail first."""
 
@@ -72,7 +79,8 @@ class Front:
             if text.strip()
         ]
         self._secret = b""
-        self._ready: tuple[float, dict[str, str]] = (0.0, {})
+        self._standing = Standing(False, {})
+        self._looked = 0.0
         self._looking: asyncio.Lock = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -210,23 +218,29 @@ class Front:
         return await self._send(request, send, 200, {}, body)
 
     async def _checks(self) -> dict[str, str]:
-        """Each check by name: the directory's, one for each cluster, and `running`.
+        """Each check by name: the directory's, one for each cluster, and `running`."""
+        found = await self.standing()
+        good = {
+            "directory": found.directory,
+            **{f"cluster {name}": up for name, up in found.clusters.items()},
+            "running": not self.stopping,
+        }
+        return {name: "ok" if each else "failed" for name, each in good.items()}
 
-        Kept for a moment: anybody may ask for it.
-        """
+    async def standing(self) -> Standing:
+        """What of a front's surroundings is there. Kept for a moment: anybody may ask for it."""
         async with self._looking:
-            if self._ready[0] < time.monotonic():
-                found = {"directory": await self._directory.is_reachable()}
+            if self._looked < time.monotonic():
+                reachable = await self._directory.is_reachable()
                 try:
                     members = await self.clusters.all()
                 except Overloaded:
                     members = []
                 ready = await asyncio.gather(*(is_ready(member.pool) for member in members))
-                for member, up in zip(members, ready, strict=True):
-                    found[f"cluster {member.name}"] = up
-                words = {name: "ok" if good else "failed" for name, good in found.items()}
-                self._ready = (time.monotonic() + _READY_KEPT_S, words)
-        return {**self._ready[1], "running": "failed" if self.stopping else "ok"}
+                clusters = {member.name: up for member, up in zip(members, ready, strict=True)}
+                self._standing = Standing(reachable, clusters)
+                self._looked = time.monotonic() + _READY_KEPT_S
+        return self._standing
 
     async def _send_error(self, request: Request, send: Send, error: LonglistError) -> int:
         body = error_body(error, request.trace_id)

@@ -72,6 +72,11 @@ class Clusters:
         finally:
             member.under_way -= 1
 
+    @property
+    def under_way(self) -> dict[str, int]:
+        """Requests under way, by cluster."""
+        return {member.name: member.under_way for member in self._members.values()}
+
     def close(self) -> None:
         """End the idle connections."""
         for member in self._members.values():

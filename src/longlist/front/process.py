@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from longlist import serving
@@ -29,20 +30,20 @@ def serve(settings: Settings) -> None:
     configure_logs(settings)
     if not settings.front_directory:
         make_data_folder(settings)
-    sockets = serving.listen(settings.host, settings.port)
-    try:
-        uvloop.run(run(settings, sockets, _started))
-    finally:
-        for listening in sockets:
-            listening.close()
+    with (
+        serving.closing(serving.listen(settings.host, settings.port)) as sockets,
+        serving.metrics_sockets(settings) as metrics,
+    ):
+        uvloop.run(run(settings, sockets, _started, metrics))
 
 
 async def run(
     settings: Settings,
     sockets: Sequence[socket.socket],
     on_started: Callable[[Front, Running], None],
+    metrics: Sequence[socket.socket] = (),
 ) -> None:
-    """Serve on listening sockets. Raises Trouble and DatabaseAway."""
+    """Serve on listening sockets, and its `metrics` on theirs. Raises Trouble and DatabaseAway."""
     from longlist import server, tracing
     from longlist.front.app import Front
     from longlist.front.directory import Directory, opened
@@ -51,14 +52,27 @@ async def run(
         front = Front(Directory(db), settings)
         entry: Any = front if traces is None else traces.of_requests(front)
         try:
-            await server.serve(
-                entry,
-                sockets=sockets,
-                limits=serving.limits_of(settings),
-                on_started=lambda running: on_started(front, running),
-            )
+            async with _exposing(front, metrics):
+                await server.serve(
+                    entry,
+                    sockets=sockets,
+                    limits=serving.limits_of(settings),
+                    on_started=lambda running: on_started(front, running),
+                )
         except server.StartFailed as error:
             raise Trouble(str(error)) from error
+
+
+@asynccontextmanager
+async def _exposing(front: Front, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+    if not sockets:
+        yield
+        return
+    from longlist.front.metrics import FrontMetrics
+    from longlist.metrics_listener import listening
+
+    async with listening(sockets, FrontMetrics(front).render):
+        yield
 
 
 def _started(front: Front, running: Running) -> None:
