@@ -20,7 +20,7 @@ import pytest
 from longlist.jobs import JobFailed
 from longlist.prospecting import apart, inspection
 from longlist.prospecting.file_store import StoredFile
-from longlist.prospecting.reading import MEMORY_BYTES, TOO_BIG_MESSAGE, Page, Reading
+from longlist.prospecting.reading import MEMORY_BYTES, NICE, TOO_BIG_MESSAGE, Page, Reading
 from longlist.prospecting.sources.file_import import FileImport
 from tests.harness.server import PATIENCE_S
 
@@ -156,6 +156,21 @@ def test_a_file_that_needs_too_much_memory_fails_its_job_alone(of_csv: Reading) 
         asyncio.run(gathered(apart.pages_of(reading(path, memory_bytes=32 << 20))))
     assert failed.value.message == TOO_BIG_MESSAGE
     assert asyncio.run(gathered(apart.pages_of(reading(path))))
+
+
+def test_a_reader_leaves_the_processors_to_others(of_csv: Reading) -> None:
+    """Less urgent than whoever answers, in the session where that counts, deaf to Ctrl-C."""
+
+    async def scenario() -> None:
+        others = children()
+        async with aclosing(apart.pages_of(of_csv)) as pages:
+            await anext(pages)
+            (pid,) = children() - others
+            assert os.getpriority(os.PRIO_PROCESS, pid) == os.nice(0) + NICE
+            assert os.getsid(pid) == os.getsid(0)
+            assert os.getpgid(pid) == pid
+
+    asyncio.run(scenario())
 
 
 def test_no_process_outlives_its_reader(of_csv: Reading) -> None:

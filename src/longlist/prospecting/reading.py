@@ -27,6 +27,8 @@ from longlist.prospects.intake import Entry
 
 MEMORY_BYTES: Final = 1 << 30
 """What a reading process may have of its own; sane files need a tenth of it."""
+NICE: Final = 10
+"""How much less urgent it is than its worker."""
 LENGTH: Final = struct.Struct("!I")
 """Before each message, the number of its bytes."""
 TOO_BIG_MESSAGE: Final = "The file needs more than 1 GiB of memory to be read."
@@ -103,6 +105,8 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     # pyarrow's own allocators keep what they had.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # It works ahead of a job, which has time: whoever answers a request goes first.
+    os.nice(NICE)
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     (length,) = LENGTH.unpack(asked.read(LENGTH.size))
     reading = Reading.unpacked(asked.read(length))
