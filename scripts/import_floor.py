@@ -6,7 +6,10 @@ Beside a bare insert into one table without an index, as `make bench` measures i
 are written into the real tables of an empty database: a person, two identity keys, a membership
 and an outcome each. Nothing is read, parsed, hashed, looked up or decided within the time, foreign
 keys are not checked, every table is filled in the order of its key, and all of it is one
-transaction. Prints a line of JSON for each engine.
+transaction. A third figure is the other half: the same people read from a CSV file as a job reads
+them, with their keys hashed and the file looked through, and nothing done with them; it runs on a
+core of its own in a job, so that the greater of the two bounds an import. Prints a line of JSON for
+each engine.
 
 PostgreSQL runs without fsync here, and is given its rows by COPY.
 """
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
 import json
 import sys
 import tempfile
@@ -28,6 +32,11 @@ import asyncpg
 from longlist import schema_version, startup
 from longlist.db.sqlite import connect
 from longlist.ids import new_id, new_ids, now_ms
+from longlist.prospecting.file_store import StoredFile
+from longlist.prospecting.inspection import inspect
+from longlist.prospecting.mapping import suggest
+from longlist.prospecting.reading import Reading
+from longlist.prospecting.sources.file_import import FileImport
 from longlist.settings import Settings
 from tests.harness.postgres import running_postgres
 
@@ -41,6 +50,7 @@ TABLES = {
     "memberships": ("account_group_id", "audience_id", "prospect_id", "touched_by"),
     "job_rows": ("account_group_id", "job_id", "position", "line", "outcome", "prospect_id"),
 }  # fmt: skip
+PAGE_ROWS = 4000
 Rows = list[tuple[Any, ...]]
 
 
@@ -111,11 +121,33 @@ async def on_postgres(url: str, bare: Rows, real: dict[str, Rows]) -> dict[str, 
     return taken
 
 
+def reading(folder: Path, bare: Rows) -> float:
+    """Seconds for the pages of a CSV file of these people, in one process."""
+    path = folder / "people.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([("First Name", "Last Name", "Email", "LinkedIn URL", "Title", "Company")])
+        writer.writerows(bare)
+    found = inspect(path)
+    suggested = suggest(found.columns, found.preview)
+    stored = StoredFile(new_id(), path, found, suggested, 0, 0)
+    source = FileImport(stored, suggested, len(bare), False, PAGE_ROWS)
+    began = time.perf_counter()
+    entries = sum(len(page.entries) for page in Reading(b"s" * 32, source, None, 0).pages())
+    taken = time.perf_counter() - began
+    assert entries == len(bare)
+    return taken
+
+
 def told(engine: str, rows: int, taken: dict[str, float]) -> None:
-    """Print what a row takes, and the share of the bare insert that is left of it."""
+    """Print what a row takes, and the share that the bare insert is of it."""
     us = {f"{name}UsARow": round(seconds / rows * 1e6, 2) for name, seconds in taken.items()}
-    share = round(taken["bare"] / taken["real"], 3)
-    sys.stdout.write(json.dumps({"engine": engine, "rows": rows, **us, "share": share}) + "\n")
+    share = {
+        f"bareOf{name.capitalize()}": round(taken["bare"] / taken[name], 3)
+        for name in taken
+        if name != "bare"
+    }
+    sys.stdout.write(json.dumps({"engine": engine, "rows": rows, **us, **share}) + "\n")
 
 
 def main() -> None:
@@ -125,11 +157,12 @@ def main() -> None:
     args = parser.parse_args()
     bare, real = rows_of(args.rows)
     with tempfile.TemporaryDirectory(prefix="longlist-floor-") as folder:
-        told("sqlite", args.rows, on_sqlite(Path(folder), bare, real))
+        read = {"reading": reading(Path(folder), bare)}
+        told("sqlite", args.rows, on_sqlite(Path(folder), bare, real) | read)
         with running_postgres() as server:
             url = server.new_database()
             schema_version.migrate(startup.database(Settings(data=folder, database_url=url)))
-            told("postgres", args.rows, asyncio.run(on_postgres(url, bare, real)))
+            told("postgres", args.rows, asyncio.run(on_postgres(url, bare, real)) | read)
 
 
 if __name__ == "__main__":

@@ -145,7 +145,8 @@ async def _database(settings: Settings, secret: Check) -> list[Check]:
         found.append(Check("schema", "ok", HEAD, {"revision": HEAD}))
         found += [_good(*finding) for finding in await checks.soundness(db)]
         secret = await _secret_of(db, settings, secret)
-        found += [await _clock(db), *await _work(db), *await _sources(db, settings, secret)]
+        found += [await _clock(db), *await _replicas(db), *await _work(db)]
+        found += await _sources(db, settings, secret)
         return [secret, *found]
     except DatabaseAway as error:
         return [secret, Check("database", "failed", str(error))]
@@ -181,6 +182,27 @@ async def _clock(db: Database) -> Check:
     said = f"{rfc3339(after)}, {abs(skew)} ms {'behind' if skew > 0 else 'ahead of'} the database's"
     good = abs(skew) <= checks.SKEW_MS
     return Check("clock", "ok" if good else "failed", said if skew else rfc3339(after), facts)
+
+
+async def _replicas(db: Database) -> list[Check]:
+    """The read replicas, if there are any, asked as a request would ask them."""
+    until = time.monotonic() + _WATCH_S
+    while True:
+        await db.reads.read(_now)
+        found = db.figures().replicas
+        if found is None:
+            return []
+        unfit = {name: count for name, count in found.states.items() if count and name != "current"}
+        if not unfit or time.monotonic() > until:
+            break
+        await asyncio.sleep(_LOOK_S)
+    facts = {**found.states, "behindBytes": found.behind_bytes}
+    said = f"{found.states['current']} current"
+    for name, count in unfit.items():
+        said += f", {count} {name}"
+    if unfit:
+        said += f" after {_WATCH_S:g} s of this look: what they do not answer, the primary does"
+    return [Check("replicas", "warning" if unfit else "ok", said, facts)]
 
 
 async def _work(db: Database) -> list[Check]:

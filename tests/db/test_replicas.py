@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
+from longlist import doctor
 from longlist.db import DatabaseAway, ReplicaFigures, Transaction
 from longlist.db.postgres import PostgresDatabase, each_host
 from longlist.db.replicas import Mark, Proof, Replica, Replicas
 from longlist.metrics import Metrics
-from longlist.settings import SettingError, load
+from longlist.settings import SettingError, Settings, load
 from tests.db.streaming import Standby, running_standby
 from tests.harness.answer import Answer
 from tests.harness.client import Client
@@ -258,6 +260,22 @@ def test_no_own_write_is_missed(current: Servers, standby: Standby, seed: int) -
         over.set()
         thread.join()
     assert [reads(server)["away"] for server in current] == [each["away"] for each in before]
+
+
+def test_doctor_tells_of_replicas(current: Servers) -> None:
+    here = current[0].settings
+    [check] = _replicas_of(here)
+    assert (check.state, check.detail) == ("ok", "1 current")
+    assert check.facts["current"] == 1
+    away = "postgresql://127.0.0.1:1/nowhere"
+    [check] = _replicas_of(msgspec.structs.replace(here, database_read_url=away))
+    assert check.state == "warning"
+    assert check.detail.startswith("0 current, 1 away after 3 s")
+    assert _replicas_of(msgspec.structs.replace(here, database_read_url="")) == []
+
+
+def _replicas_of(settings: Settings) -> list[doctor.Check]:
+    return [check for check in doctor.examine(settings).checks if check.name == "replicas"]
 
 
 def test_a_replica_that_stands_still_is_passed_over(current: Servers, standby: Standby) -> None:
