@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import uvloop
 
 from longlist.jobs import JobFailed
 from longlist.prospecting import apart, inspection
@@ -102,12 +103,12 @@ def test_the_pages_are_those_read_here(of_csv: Reading, tmp_path: Path) -> None:
     assert sum(len(page.entries) for page in here) == ROWS
     assert {entry.reason for page in here for entry in page.entries} == {None, "INVALID_EMAIL"}
     assert any(entry.linked for entry in here[0].entries)
-    assert told(asyncio.run(gathered(apart.pages_of(of_csv)))) == told(here)
+    assert told(uvloop.run(gathered(apart.pages_of(of_csv)))) == told(here)
     later = msgspec.structs.replace(of_csv, cursor=here[1].cursor, done=250)
-    assert told(asyncio.run(gathered(apart.pages_of(later)))) == told(later.pages())
+    assert told(uvloop.run(gathered(apart.pages_of(later)))) == told(later.pages())
     assert next(later.pages()).entries[0].position == 251
     packed = of_parquet(tmp_path / "parquet", rows())
-    assert told(asyncio.run(gathered(apart.pages_of(packed)))) == told(packed.pages())
+    assert told(uvloop.run(gathered(apart.pages_of(packed)))) == told(packed.pages())
 
 
 def test_a_process_that_dies_is_replaced(of_csv: Reading) -> None:
@@ -122,14 +123,14 @@ def test_a_process_that_dies_is_replaced(of_csv: Reading) -> None:
                         os.kill(pid, 9)
         return found
 
-    assert told(asyncio.run(scenario())) == told(of_csv.pages())
+    assert told(uvloop.run(scenario())) == told(of_csv.pages())
 
 
 def test_a_file_that_kills_is_given_up(of_csv: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
     command = (sys.executable, "-c", "import os; os.write(1, b'\\0\\0'); os._exit(9)")
     monkeypatch.setattr(apart, "_COMMAND", command)
     with pytest.raises(JobFailed, match="FILE_UNREADABLE") as failed:
-        asyncio.run(gathered(apart.pages_of(of_csv)))
+        uvloop.run(gathered(apart.pages_of(of_csv)))
     assert failed.value.message == apart.DIED_MESSAGE
 
 
@@ -144,7 +145,7 @@ def test_a_failure_is_told(of_csv: Reading) -> None:
                 found.append(page)
 
     with pytest.raises(JobFailed, match="FILE_TOO_LONG"):
-        asyncio.run(scenario())
+        uvloop.run(scenario())
     assert found == []
 
 
@@ -153,9 +154,9 @@ def test_a_file_that_needs_too_much_memory_fails_its_job_alone(of_csv: Reading) 
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *[(*row[:2], "x" * 60_000) for row in rows()]])
     with pytest.raises(JobFailed, match="FILE_UNREADABLE") as failed:
-        asyncio.run(gathered(apart.pages_of(reading(path, memory_bytes=32 << 20))))
+        uvloop.run(gathered(apart.pages_of(reading(path, memory_bytes=32 << 20))))
     assert failed.value.message == TOO_BIG_MESSAGE
-    assert asyncio.run(gathered(apart.pages_of(reading(path))))
+    assert uvloop.run(gathered(apart.pages_of(reading(path))))
 
 
 def test_a_reader_leaves_the_processors_to_others(of_csv: Reading) -> None:
@@ -170,7 +171,7 @@ def test_a_reader_leaves_the_processors_to_others(of_csv: Reading) -> None:
             assert os.getsid(pid) == os.getsid(0)
             assert os.getpgid(pid) == pid
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_no_process_outlives_its_reader(of_csv: Reading) -> None:
@@ -190,11 +191,11 @@ def test_no_process_outlives_its_reader(of_csv: Reading) -> None:
                 await task
         assert not is_alive(pid)
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 _WORKER = """
-import asyncio, sys
+import asyncio, sys, uvloop
 from longlist.prospecting import apart
 from longlist.prospecting.reading import Reading
 
@@ -205,7 +206,7 @@ async def main():
         print("page", flush=True)
         await asyncio.sleep(3600)
 
-asyncio.run(main())
+uvloop.run(main())
 """
 
 
@@ -223,4 +224,4 @@ def test_no_process_outlives_a_killed_worker(of_csv: Reading) -> None:
         )
         assert is_alive(pid)
         worker.kill()
-    asyncio.run(until(lambda: not is_alive(pid)))
+    uvloop.run(until(lambda: not is_alive(pid)))

@@ -61,10 +61,8 @@ async def _read_apart(reading: Reading) -> AsyncGenerator[Page, None]:
 
 async def _messages(reading: Reading) -> AsyncGenerator[Message, None]:
     """What one process says, to its last whole message."""
-    # A group, so that Ctrl-C in a terminal is not for it, but no session of its own: Linux gives
-    # each session an equal share of the processors, whatever the niceness of its processes.
     process = await asyncio.create_subprocess_exec(
-        *_COMMAND, stdin=PIPE, stdout=PIPE, limit=_AHEAD_BYTES, process_group=0
+        *_COMMAND, stdin=PIPE, stdout=PIPE, limit=_AHEAD_BYTES
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -105,6 +105,9 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     # pyarrow's own allocators keep what they had.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # Ctrl-C in a terminal is for the worker. A session would do as well, but Linux gives each of
+    # them an equal share of the processors, whatever the niceness of its processes.
+    os.setpgid(0, 0)
     # It works ahead of a job, which has time: whoever answers a request goes first.
     os.nice(NICE)
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
