@@ -61,9 +61,7 @@ async def _read_apart(reading: Reading) -> AsyncGenerator[Page, None]:
 
 async def _messages(reading: Reading) -> AsyncGenerator[Message, None]:
     """What one process says, to its last whole message."""
-    process = await asyncio.create_subprocess_exec(
-        *_COMMAND, stdin=PIPE, stdout=PIPE, limit=_AHEAD_BYTES
-    )
+    process = await _started()
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -78,6 +76,18 @@ async def _messages(reading: Reading) -> AsyncGenerator[Message, None]:
                 yield _decode(await process.stdout.readexactly(length))
     finally:
         await _end(process)
+
+
+async def _started() -> Process:
+    """A reading process, which is not left behind where this is cancelled while it starts."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(*_COMMAND, stdin=PIPE, stdout=PIPE, limit=_AHEAD_BYTES)
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _end(await starting)
+        raise
 
 
 async def _end(process: Process) -> None:
