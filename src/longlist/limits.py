@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 LEASE_PART: Final = 20
 """A lease is at most this part of the bucket."""
 LEASE_MAX: Final = 50
+LEASE_S: Final = 0.05
+"""It has at most LEASE_MAX tokens, or what the bucket gets back in LEASE_S seconds: of a high rate
+the slots of fewer would be past before they are given out, and every request would ask."""
 Leased = tuple[float, float, int]
 """The store's time, when its bucket will be full, and how many tokens were taken, 0 for none."""
 
@@ -174,7 +177,8 @@ class SharedLimiter:
 
     async def _renew(self, lease: _Lease, key: bytes, rate: Rate) -> Decision:
         asking = lease.asking = asyncio.get_running_loop().create_future()
-        wanted = max(1, min(rate.burst // LEASE_PART, LEASE_MAX))
+        most = max(LEASE_MAX, round(LEASE_S / rate.interval))
+        wanted = max(1, min(rate.burst // LEASE_PART, most))
         try:
             return lease.renew(rate, await self._lease(key, rate, wanted))
         except Exception as error:

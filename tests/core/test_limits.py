@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from longlist import limits, schema_version
 from longlist.db import Database, open_database
 from longlist.ids import new_id
-from longlist.limits import DatabaseLimiter, MemoryLimiter, Rate
+from longlist.limits import DatabaseLimiter, MemoryLimiter, Rate, SharedLimiter
 from tests.conftest import ENGINES
 
 
@@ -128,3 +128,33 @@ def test_a_shared_bucket_is_given_out_to_its_last_token(
         return [decision.allowed for decision in decisions]
 
     assert asyncio.run(run()).count(True) == 100
+
+
+@pytest.mark.parametrize(
+    ("rate", "tokens"),
+    [
+        (Rate(600, 100), 5),  # a twentieth of the bucket
+        (Rate(60_000, 5_000), 50),
+        (Rate(6_000_000, 100_000), 5_000),  # what comes back in 50 ms
+        (Rate(6_000_000, 1_000), 50),
+    ],
+)
+def test_a_lease_lasts_for_a_while_at_any_rate(clock: _Clock, rate: Rate, tokens: int) -> None:
+    """A key that uses half of its rate asks once for all the tokens of a lease."""
+    asked: list[int] = []
+    full_at = 0.0
+
+    async def lease(_key: bytes, rate: Rate, wanted: int) -> limits.Leased:
+        nonlocal full_at
+        asked.append(wanted)
+        full_at = max(full_at, clock.now) + wanted * rate.interval
+        return clock.now, full_at, wanted
+
+    async def run() -> None:
+        limiter = SharedLimiter(lease)
+        for _ in range(tokens // 2):
+            assert (await limiter.take(b"key", rate)).allowed
+            clock.now += 2 * rate.interval
+
+    asyncio.run(run())
+    assert asked == [tokens]
