@@ -144,6 +144,26 @@ def test_one_that_nobody_waits_for_any_more_harms_no_other(run: Run) -> None:
     run(work)
 
 
+def test_reads_beside_a_change(run: Run) -> None:
+    async def work(db: Database) -> None:
+        group, ids = await _prepare(db, 3)
+
+        async def body(tx: Transaction) -> Any:
+            before = await tx.one("SELECT name FROM audiences WHERE id = $1", ids[0])
+            assert before is not None
+            row = await tx.change(_RENAME, group, ids[0], 0, "New", "new", event_id=new_id(), now=7)
+            found = await tx.all_in("SELECT name FROM audiences WHERE id IN_VALUES", ids)
+            every = await tx.all("SELECT name FROM audiences ORDER BY name")
+            return before[0], row, sorted(name for (name,) in found), every[0][0], await tx.now()
+
+        before, row, found, first, now = await db.write_single(body)
+        assert (before, row[1], first) == ("Old 0", "New", "New")
+        assert found == ["New", "Old 1", "Old 2"]
+        assert now > 1_700_000_000_000
+
+    run(work)
+
+
 @pytest.fixture
 def of_postgres(postgres: Postgres) -> Callable[..., Any]:
     """Runs a coroutine with a database and a connection of somebody else to it."""

@@ -214,6 +214,10 @@ class _Lending:
         async with self._acquire() as connection:
             return await connection.fetch(sql, *args)
 
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        async with self._acquire() as connection:
+            return await connection.fetchval(sql, *args)
+
     async def execute(self, sql: str, *args: Any) -> Any:
         async with self._acquire() as connection:
             return await connection.execute(sql, *args)
